@@ -1,0 +1,79 @@
+# Thin targets: each is a command or two that also works by hand.
+#   make run | test | serve | mar | train DATA=… | evaluate DATA=… | bench | lint
+# TORCH_BACKEND=cpu|cu130|auto installs another build of torch (smaller, or for a GPU).
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+RECIPE ?= vgg-small
+SPLIT ?= test
+MODEL ?= model_store/emotion.pt
+OUT ?= report.json
+
+need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
+
+.PHONY: run test serve mar train evaluate pipeline framing bench lint lock clean
+.DELETE_ON_ERROR:
+
+run: $(BIN)/.installed model_store/emotion.mar
+	@exec $(BIN)/python -m serving.run
+
+serve: $(BIN)/.installed model_store/emotion.mar
+	@exec $(BIN)/python -m serving.server
+
+mar: model_store/emotion.mar
+
+model_store/emotion.mar: $(BIN)/.installed model_store/emotion.pt training/package.py training/third_party.py \
+		$(shell find handler -name '*.py' -o -name '*.yaml')
+	$(BIN)/python -m training.package
+
+test: $(BIN)/.installed model_store/emotion.mar
+	$(BIN)/python -m pytest
+
+lint: $(BIN)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+
+train: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE)
+
+evaluate: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.evaluate --data $(DATA) --split $(SPLIT) --model $(MODEL) --out $(OUT)
+
+# Accuracy through detection, alignment and cropping, next to the bare crops.
+pipeline: $(BIN)/.installed model_store/emotion.mar
+	$(need-data)
+	$(BIN)/python -m training.evaluate_pipeline --data $(DATA) --model $(MODEL)
+
+# The constants of emotion.alignment.FRAMING.
+framing: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.framing --data $(DATA)
+
+bench: $(BIN)/.installed model_store/emotion.mar
+	$(BIN)/python -m bench.service
+
+# Everything is pinned by version and hash. The hashes are those of the builds on PyPI; another TORCH_BACKEND brings
+# builds from elsewhere, so there the versions alone are pinned.
+$(BIN)/.installed: requirements/all.txt requirements/bootstrap.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || \
+		{ echo "error: Python 3.11 is needed, $(PYTHON) is another; pass PYTHON=…/python3.11"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
+ifdef TORCH_BACKEND
+	$(BIN)/uv pip install --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) --no-verify-hashes \
+		--constraint requirements/all.txt -r pyproject.toml --all-extras
+else
+	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/all.txt
+endif
+	@touch $@
+
+lock: $(BIN)/.installed
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --quiet \
+		-o requirements/all.txt
+
+clean:
+	rm -rf .venv model_store/emotion.mar model_store/third_party
