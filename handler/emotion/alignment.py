@@ -1,0 +1,134 @@
+"""A detected face to the 48×48 grey crop that the network reads: landmarks, eyes made level, FER-2013's framing."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import dlib
+import numpy as np
+
+from emotion.detection import Detection
+from emotion.network import INPUT_SIZE
+
+Point = tuple[float, float]
+"""x, y in pixels of the image, origin at its top left corner."""
+
+LANDMARK_REACH, LANDMARK_SIZE = 2.0, 192
+"""Landmarks are read in a square around the box, `LANDMARK_REACH` times its size, scaled to this many pixels: what
+a face costs does not depend on how large it is in the photo."""
+
+MAX_TILT = 45.0
+"""Degrees. The detector finds upright faces, so a steeper line between the eyes means that the landmarks are wrong."""
+
+MAX_SAMPLES = 384
+"""A crop is sampled at a multiple of its size, up to this many pixels a side, and averaged down: large faces do not
+alias."""
+
+
+@dataclass(frozen=True)
+class Framing:
+    """Where FER-2013 would have cropped a face that the detector boxed, in units of the box's height.
+
+    `side`: of the square crop. `down`: its centre, from the box's centre, along the face's own vertical.
+    `toward_eyes`: its centre, from the box's centre, as a fraction of the way to the middle of the eyes along the
+    face's own horizontal. Fitted by `python -m training.framing`, which prints these constants.
+    """
+
+    side: float
+    down: float
+    toward_eyes: float
+
+
+FRAMING = Framing(side=1.105, down=-0.025, toward_eyes=0.222)
+
+
+@dataclass(frozen=True)
+class Landmarks:
+    """Middle of each eye and the base of the nose; left and right as the viewer sees them."""
+
+    left_eye: Point
+    right_eye: Point
+    nose: Point
+
+    @property
+    def tilt(self) -> float:
+        """Degrees by which the line between the eyes is turned clockwise on the screen, 0 if not believable."""
+        across = self.right_eye[0] - self.left_eye[0]
+        angle = math.degrees(math.atan2(self.right_eye[1] - self.left_eye[1], across))
+        return angle if abs(angle) <= MAX_TILT else 0.0
+
+
+class Aligner:
+    """Reads landmarks with dlib's 5-point predictor (Kazemi & Sullivan 2014) and crops by them."""
+
+    def __init__(self, model: Path) -> None:
+        self._predictor = dlib.shape_predictor(str(model))
+
+    def align(self, image: np.ndarray, face: Detection) -> tuple[Landmarks, np.ndarray]:
+        """Landmarks and the crop, grey uint8 `[48, 48]`, of a face in a BGR uint8 image `[height, width, 3]`."""
+        landmarks = self.landmarks(image, face)
+        return landmarks, crop(image, face, landmarks)
+
+    def landmarks(self, image: np.ndarray, face: Detection) -> Landmarks:
+        """Landmarks of a face in a BGR uint8 image `[height, width, 3]`."""
+        box_side = math.sqrt(face.width * face.height)
+        reach = box_side * LANDMARK_REACH
+        centre = _centre(face)
+        patch = extract_square(image, centre, reach, 0.0, LANDMARK_SIZE)
+        margin = round(LANDMARK_SIZE * (1 - 1 / LANDMARK_REACH) / 2)
+        box = dlib.rectangle(margin, margin, LANDMARK_SIZE - margin - 1, LANDMARK_SIZE - margin - 1)
+        found = np.array([(part.x, part.y) for part in self._predictor(patch, box).parts()], dtype=np.float64)
+        points = np.array(centre) + ((found + 0.5) / LANDMARK_SIZE - 0.5) * reach
+        # dlib numbers the corners of the subject's left eye first, which is the viewer's right one.
+        right_eye, left_eye, nose = points[0:2].mean(0), points[2:4].mean(0), points[4]
+        return Landmarks(_point(left_eye), _point(right_eye), _point(nose))
+
+
+def crop(image: np.ndarray, face: Detection, landmarks: Landmarks, framing: Framing = FRAMING) -> np.ndarray:
+    """The levelled crop, grey uint8 `[48, 48]`, framed as FER-2013 frames its faces."""
+    angle = math.radians(landmarks.tilt)
+    across, down = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
+    centre = np.array(_centre(face))
+    eyes = (np.array(landmarks.left_eye) + np.array(landmarks.right_eye)) / 2
+    sideways = framing.toward_eyes * float((eyes - centre) @ across)
+    middle = centre + sideways * across + framing.down * face.height * down
+    return extract_square(image, _point(middle), framing.side * face.height, landmarks.tilt, INPUT_SIZE)
+
+
+def extract_square(
+    image: np.ndarray,
+    centre: Point,
+    side: float,
+    tilt: float,
+    size: int,
+) -> np.ndarray:
+    """A square of a BGR image, turned back by `tilt` degrees, as grey uint8 `[size, size]`, averaged, not aliased.
+
+    `centre` and `side` are in pixels of the image. What lies outside the image repeats its edge.
+    """
+    oversampling = min(max(round(side / size), 1), MAX_SAMPLES // size)
+    fine = size * oversampling
+    step = side / fine
+    cosine, sine = math.cos(math.radians(tilt)) * step, math.sin(math.radians(tilt)) * step
+    half = (fine - 1) / 2
+    # From a fine pixel's index to the image's; OpenCV counts from the middle of the first pixel, we from its corner.
+    to_image = np.array(
+        [
+            [cosine, -sine, centre[0] - 0.5 - half * (cosine - sine)],
+            [sine, cosine, centre[1] - 0.5 - half * (sine + cosine)],
+        ]
+    )
+    sampled = cv2.warpAffine(
+        image, to_image, (fine, fine), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
+    )
+    grey = cv2.cvtColor(sampled, cv2.COLOR_BGR2GRAY)
+    return grey if oversampling == 1 else cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def _centre(face: Detection) -> Point:
+    return face.x + face.width / 2, face.y + face.height / 2
+
+
+def _point(xy: np.ndarray) -> Point:
+    return float(xy[0]), float(xy[1])

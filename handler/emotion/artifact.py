@@ -1,0 +1,74 @@
+"""One file that holds all it takes to classify a face: weights, shape, labels, calibration, version."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from emotion.labels import LABELS
+from emotion.network import EmotionNetwork, NetworkConfig
+
+FORMAT = 1
+"""Raised when the file's layout changes, so that old code refuses new files with a clear message."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A trained network, ready to run.
+
+    `temperature` divides the logits before the softmax (Guo et al. 2017, "On Calibration of Modern Neural
+    Networks"); it never changes which class wins.
+    `training`: how the weights came to be (recipe, data counts, seed), for people to read.
+    """
+
+    network: EmotionNetwork
+    temperature: float
+    version: str
+    name: str = "emotion"
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Calibrated probabilities `[N, 7]` for logits `[N, 7]`."""
+        return torch.softmax(logits.float() / self.temperature, dim=1)
+
+
+def save_artifact(artifact: Artifact, path: Path) -> None:
+    """Write `artifact` to `path`, whole or not at all."""
+    content = {
+        "format": FORMAT,
+        "name": artifact.name,
+        "version": artifact.version,
+        "labels": list(LABELS),
+        "temperature": artifact.temperature,
+        "network": asdict(artifact.network.config),
+        "weights": {name: tensor.cpu() for name, tensor in artifact.network.state_dict().items()},
+        "training": artifact.training,
+    }
+    partial = path.with_suffix(path.suffix + ".partial")
+    torch.save(content, partial)
+    partial.replace(path)
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Read an artifact; the network comes back in evaluation mode on the CPU.
+
+    Raises `FileNotFoundError` when there is no such file and `ValueError` when it is not one of ours.
+    """
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else type(content).__name__
+        raise ValueError(f"{path.name}: artifact format is {found!r}; this version reads {FORMAT}; train again")
+    if tuple(content["labels"]) != LABELS:
+        raise ValueError(f"{path.name}: labels are {content['labels']}; this version knows {list(LABELS)}")
+    shape = dict(content["network"])
+    network = EmotionNetwork(NetworkConfig(**{**shape, "widths": tuple(shape["widths"])}))
+    network.load_state_dict(content["weights"])
+    network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Artifact(
+        network=network,
+        temperature=content["temperature"],
+        version=content["version"],
+        name=content["name"],
+        training=content["training"],
+    )

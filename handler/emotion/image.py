@@ -1,0 +1,133 @@
+"""Encoded bytes to an upright colour image, with every limit checked before anything is decoded."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
+
+MAX_PIXELS = 25_000_000
+"""Largest image that is decoded: 25 Mpx are 75 MB of memory, and above what phones save by default."""
+
+MAX_SIDE = 16_384
+"""Longest side: OpenCV's warps count pixels in 16 bits."""
+
+MIN_SIDE = 16
+"""Shortest side that could hold a face worth reading, in pixels."""
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_JPEG = b"\xff\xd8"
+_JPEG_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_JPEG_START_OF_SCAN, _JPEG_END_OF_IMAGE = 0xDA, 0xD9
+_JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
+_PNG_ALPHA_COLOUR_TYPES = {4, 6}
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the file says of itself, before rotation: size in pixels, and whether it has transparency."""
+
+    width: int
+    height: int
+    alpha: bool
+
+
+def decode(data: bytes | bytearray) -> np.ndarray:
+    """The upright image, BGR uint8 `[height, width, 3]`, of a JPEG or PNG file.
+
+    EXIF rotation is applied; grey, palette and CMYK become colour, 16 bits become 8, and transparency shows white.
+    Raises a subclass of `ImageError`.
+    """
+    header = read_header(data)
+    if header.width * header.height > MAX_PIXELS:
+        raise ImageTooLarge(
+            f"image is {header.width}×{header.height} ({header.width * header.height / 1e6:.0f} Mpx); "
+            f"the limit is {MAX_PIXELS / 1e6:.0f} Mpx; send it scaled down"
+        )
+    if max(header.width, header.height) > MAX_SIDE:
+        raise ImageTooLarge(f"image is {header.width}×{header.height}; the longest side may have {MAX_SIDE} pixels")
+    if min(header.width, header.height) < MIN_SIDE:
+        raise InvalidImage(f"image is {header.width}×{header.height}; the shortest side must be {MIN_SIDE} or more")
+    encoded = np.frombuffer(data, dtype=np.uint8)
+    try:
+        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_COLOR)
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InvalidImage("the image is damaged and cannot be decoded")
+    return _on_white(image) if header.alpha else image
+
+
+def read_header(data: bytes | bytearray) -> Header:
+    """Size and transparency from the file's header, decoding nothing.
+
+    Raises `EmptyBody`, `UnsupportedFormat`, `TruncatedImage` or `InvalidImage`.
+    """
+    if not data:
+        raise EmptyBody("the request holds no image; send the bytes of a JPEG or PNG file")
+    if data.startswith(_PNG):
+        return _read_png(data)
+    if data.startswith(_JPEG):
+        return _read_jpeg(data)
+    raise UnsupportedFormat("the file is neither JPEG nor PNG")
+
+
+def _read_png(data: bytes | bytearray) -> Header:
+    """PNG specification, 5: chunks of length, type, data, checksum, from IHDR to IEND."""
+    if len(data) < 33:
+        raise TruncatedImage("the PNG file ends within its header")
+    if data[12:16] != b"IHDR":
+        raise InvalidImage("the PNG file does not begin with an image header")
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    alpha = data[25] in _PNG_ALPHA_COLOUR_TYPES
+    position = len(_PNG)
+    while data[position + 4 : position + 8] != b"IEND":
+        alpha = alpha or data[position + 4 : position + 8] == b"tRNS"
+        position += 12 + int.from_bytes(data[position : position + 4], "big")
+        if position + 8 > len(data):
+            raise TruncatedImage("the PNG file ends before its last chunk; send it again")
+    return Header(width, height, alpha)
+
+
+def _read_jpeg(data: bytes | bytearray) -> Header:
+    """ITU-T T.81, annex B: marker segments up to the first scan, which must be followed by an end of image.
+
+    The end is looked for after the main image's scan has begun: an EXIF thumbnail has an end of its own.
+    """
+    size: tuple[int, int] | None = None
+    position = len(_JPEG)
+    while position + 4 <= len(data):
+        if data[position] != 0xFF:
+            raise InvalidImage("the JPEG file is damaged: a marker is missing")
+        marker = data[position + 1]
+        if marker == 0xFF:  # fill byte
+            position += 1
+        elif marker in _JPEG_STANDALONE:
+            position += 2
+        elif marker == _JPEG_START_OF_SCAN:
+            if size is None:
+                raise InvalidImage("the JPEG file is damaged: it has no frame header")
+            if data.find(bytes((0xFF, _JPEG_END_OF_IMAGE)), position) < 0:
+                raise TruncatedImage("the JPEG file ends before the image does; send it again")
+            return Header(*size, alpha=False)
+        else:
+            length = int.from_bytes(data[position + 2 : position + 4], "big")
+            if marker in _JPEG_START_OF_FRAME and position + 9 <= len(data):
+                height, width = (int.from_bytes(data[position + at : position + at + 2], "big") for at in (5, 7))
+                size = (width, height)
+            position += 2 + length
+    raise TruncatedImage("the JPEG file ends within its header; send it again")
+
+
+def _on_white(image: np.ndarray) -> np.ndarray:
+    """BGR uint8 of a decoded image with an alpha channel, as it looks on white paper."""
+    if image.dtype == np.uint16:
+        image = (image >> 8).astype(np.uint8)
+    if image.ndim == 2:  # OpenCV decoded a transparent grey image without its alpha
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if image.shape[2] == 3:
+        return image
+    alpha = image[:, :, 3:].astype(np.uint16)
+    colour = image[:, :, :3].astype(np.uint16)
+    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)

@@ -1,0 +1,142 @@
+"""Encoded images in, faces with calibrated emotions out: one network call for all faces of all images."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from emotion.alignment import Aligner, Landmarks
+from emotion.artifact import Artifact, load_artifact
+from emotion.detection import Detection, Detector
+from emotion.errors import ImageError
+from emotion.image import decode
+from emotion.labels import LABELS
+from emotion.network import INPUT_SIZE
+
+STAGES = ("decode", "detect", "align", "classify")
+
+CLASSIFY_AT_ONCE = 64
+"""Most faces in one network call; bounds memory when a crowd is sent."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face: where it is, and the calibrated probability of each of `LABELS`, in their order."""
+
+    detection: Detection
+    landmarks: Landmarks
+    probabilities: tuple[float, ...]
+
+    @property
+    def emotion(self) -> str:
+        """The most probable class."""
+        return LABELS[int(np.argmax(self.probabilities))]
+
+    @property
+    def confidence(self) -> float:
+        """The probability of that class."""
+        return max(self.probabilities)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The faces of one image, largest first; size in pixels of the upright image; milliseconds by stage.
+
+    `classify` is the time of the whole batch, which its images share.
+    """
+
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    timings_ms: dict[str, float]
+
+
+class Pipeline:
+    """Decode, detect, align, classify; one thread, not safe to share between threads."""
+
+    def __init__(self, artifact: Path, detector: Path, landmarks: Path) -> None:
+        """Load the trained artifact, the CenterFace network and dlib's 5-point predictor from their files.
+
+        Raises `FileNotFoundError` when one is missing and `ValueError` when the artifact is not readable here.
+        """
+        for path in (artifact, detector, landmarks):
+            if not path.is_file():
+                raise FileNotFoundError(f"no model file {path}; `make mar` fetches and verifies what is needed")
+        # One thread a process: processes scale over the cores, threads in one process only get in each other's way.
+        cv2.setNumThreads(1)
+        torch.set_num_threads(1)
+        self.artifact: Artifact = load_artifact(artifact)
+        self._detector = Detector(detector)
+        self._aligner = Aligner(landmarks)
+
+    def __call__(self, images: Sequence[bytes | bytearray]) -> list[Result | ImageError]:
+        """A result or an error for each encoded image, in their order; one bad image leaves the others alone."""
+        prepared = [self._prepare(data) for data in images]
+        crops = [crop for image in prepared if isinstance(image, _Prepared) for crop in image.crops]
+        clock: dict[str, float] = {}
+        with _timed(clock, "classify"):
+            probabilities = iter(self.classify(crops))
+        results: list[Result | ImageError] = []
+        for image in prepared:
+            if isinstance(image, ImageError):
+                results.append(image)
+                continue
+            faces = tuple(Face(*found, next(probabilities)) for found in image.faces)
+            timings = image.timings_ms | ({"classify": clock["classify"]} if faces else {"classify": 0.0})
+            results.append(Result(image.width, image.height, faces, timings))
+        return results
+
+    def classify(self, crops: Sequence[np.ndarray]) -> list[tuple[float, ...]]:
+        """Calibrated probabilities, in the order of `LABELS`, for grey crops uint8 `[48, 48]`."""
+        probabilities: list[tuple[float, ...]] = []
+        with torch.inference_mode():
+            for start in range(0, len(crops), CLASSIFY_AT_ONCE):
+                faces = torch.from_numpy(np.stack(crops[start : start + CLASSIFY_AT_ONCE])).unsqueeze(1)
+                batch = self.artifact.probabilities(self.artifact.network(faces))
+                probabilities += [tuple(row) for row in batch.double().tolist()]
+        return probabilities
+
+    def warm_up(self) -> None:
+        """Pay for first calls before the first request: allocations and kernel choice at the usual shapes."""
+        for shape in ((480, 640, 3), (640, 480, 3), (640, 640, 3)):
+            self._detector.detect(np.zeros(shape, dtype=np.uint8))
+        for count in (1, 2, 4, 8):
+            self.classify([np.zeros((INPUT_SIZE, INPUT_SIZE), dtype=np.uint8)] * count)
+
+    def _prepare(self, data: bytes | bytearray) -> "_Prepared | ImageError":
+        timings: dict[str, float] = {}
+        try:
+            with _timed(timings, "decode"):
+                image = decode(data)
+        except ImageError as error:
+            return error
+        with _timed(timings, "detect"):
+            detections = self._detector.detect(image)
+        with _timed(timings, "align"):
+            aligned = [self._aligner.align(image, detection) for detection in detections]
+        height, width = image.shape[:2]
+        faces = [(detection, landmarks) for detection, (landmarks, _) in zip(detections, aligned, strict=True)]
+        return _Prepared(width, height, faces, [crop for _, crop in aligned], timings)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """One decoded image with its faces cropped, waiting for the network."""
+
+    width: int
+    height: int
+    faces: list[tuple[Detection, Landmarks]]
+    crops: list[np.ndarray]
+    timings_ms: dict[str, float]
+
+
+@contextmanager
+def _timed(clock: dict[str, float], stage: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    clock[stage] = (time.perf_counter() - started) * 1000

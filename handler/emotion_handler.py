@@ -1,0 +1,130 @@
+"""TorchServe's side of the service: bytes in, statuses and JSON out, metrics.
+
+The only file that imports `ts`. The pipeline knows nothing of requests; this file knows nothing of faces.
+"""
+
+import base64
+import binascii
+import json
+from collections import Counter
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from ts.context import Context
+from ts.metrics.metric_type_enum import MetricTypes
+from ts.torch_handler.base_handler import BaseHandler
+
+from emotion.errors import EmptyBody, ImageError, InvalidImage
+from emotion.labels import LABELS
+from emotion.pipeline import STAGES, Face, Pipeline, Result
+
+Row = dict[str, Any]
+"""One request as TorchServe hands it over: parameter names and values."""
+
+JSON_FORM = '{"image": "<base64>"}'
+
+
+class EmotionHandler(BaseHandler):  # type: ignore[misc]
+    """Answers a batch of requests; each gets its own status, so one bad image never touches its neighbours."""
+
+    def initialize(self, context: Context) -> None:
+        """Load the models from the unpacked archive."""
+        folder = Path(context.system_properties["model_dir"])
+        self.context = context
+        self.pipeline = Pipeline(
+            artifact=folder / context.manifest["model"]["serializedFile"],
+            detector=folder / "centerface.onnx",
+            landmarks=folder / "shape_predictor_5_face_landmarks.dat",
+        )
+        self.pipeline.warm_up()
+        self.initialized = True
+
+    def handle(self, data: list[Row], context: Context) -> list[str]:
+        """One JSON text for each request; statuses go into `context`."""
+        images = self.preprocess(data)
+        results = self.inference(images)
+        return self.postprocess(results)
+
+    def preprocess(self, data: list[Row]) -> list[bytes | bytearray | ImageError]:
+        """The encoded image of each request, or the error that stands in its place."""
+        return [_image_bytes(row) for row in data]
+
+    def inference(self, data: list[bytes | bytearray | ImageError]) -> list[Result | ImageError]:
+        """Run the pipeline over those requests that hold an image."""
+        results = iter(self.pipeline([item for item in data if not isinstance(item, ImageError)]))
+        return [item if isinstance(item, ImageError) else next(results) for item in data]
+
+    def postprocess(self, data: list[Result | ImageError]) -> list[str]:
+        """Bodies by the HTTP contract; also where each outcome is counted."""
+        return [self._answer(index, result) for index, result in enumerate(data)]
+
+    def _answer(self, index: int, result: Result | ImageError) -> str:
+        self.context.set_response_content_type(index, "application/json")
+        if isinstance(result, ImageError):
+            self.context.set_response_status(result.status, HTTPStatus(result.status).phrase, index)
+            self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.code)
+            return json.dumps({"error": {"code": result.code, "message": str(result)}})
+        self._count(result)
+        artifact = self.pipeline.artifact
+        return json.dumps(
+            {
+                "model": {"name": artifact.name, "version": artifact.version},
+                "image": {"width": result.width, "height": result.height},
+                "faces": [_face_json(face) for face in result.faces],
+                "timings_ms": {stage: round(result.timings_ms[stage], 2) for stage in STAGES},
+            }
+        )
+
+    def _count(self, result: Result) -> None:
+        self._metric("emotion_images_analysed", MetricTypes.COUNTER, 1)
+        self._metric("emotion_faces_per_image", MetricTypes.HISTOGRAM, len(result.faces))
+        for stage in STAGES:
+            self._metric("emotion_stage_seconds", MetricTypes.HISTOGRAM, result.timings_ms[stage] / 1000, stage)
+        for emotion, count in Counter(face.emotion for face in result.faces).items():
+            self._metric("emotion_faces", MetricTypes.COUNTER, count, emotion)
+
+    def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:
+        # TorchServe reads the number back from a log line and knows no exponents: 1e-05 would vanish.
+        self.context.metrics.get_metric(name, kind).add_or_update(round(value, 4), list(dimensions))
+
+
+def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
+    """A raw body, the multipart field `data`, or `{"image": "<base64>"}`."""
+    body = row.get("data")
+    if body is None:
+        body = row.get("body")
+    if body is None:
+        return EmptyBody("the request holds no image; send it as the body or as the multipart field 'data'")
+    if isinstance(body, str):
+        body = body.encode()
+    if isinstance(body, (bytes, bytearray)):
+        if body.lstrip()[:1] != b"{":
+            return body
+        try:
+            body = json.loads(body)
+        except ValueError:
+            return InvalidImage(f"the JSON body cannot be read; expected {JSON_FORM}")
+    try:
+        return base64.b64decode(body["image"], validate=True)
+    except (KeyError, TypeError, binascii.Error, ValueError):
+        return InvalidImage(f"the JSON body must be {JSON_FORM}, with plain base64 of a JPEG or PNG file")
+
+
+def _face_json(face: Face) -> dict[str, Any]:
+    box, marks = face.detection, face.landmarks
+    return {
+        "box": {
+            "x": round(box.x, 1),
+            "y": round(box.y, 1),
+            "width": round(box.width, 1),
+            "height": round(box.height, 1),
+        },
+        "detection_confidence": round(box.confidence, 4),
+        "landmarks": {
+            name: [round(value, 1) for value in getattr(marks, name)] for name in ("left_eye", "right_eye", "nose")
+        },
+        "emotion": face.emotion,
+        "confidence": round(face.confidence, 6),
+        "probabilities": {label: round(value, 6) for label, value in zip(LABELS, face.probabilities, strict=True)},
+    }
