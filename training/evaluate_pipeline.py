@@ -1,0 +1,73 @@
+"""What detection, alignment and cropping cost: accuracy through the whole pipeline next to that on bare crops.
+
+    python -m training.evaluate_pipeline --data fer2013.csv.gz --split validation
+
+Each face is enlarged four times, placed on a grey canvas of 640×480, and encoded as PNG; the pipeline must find it.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from emotion.labels import LABELS
+from emotion.pipeline import Pipeline, Result
+from training import third_party
+from training.canvas import place_on_canvas
+from training.data import SPLITS, DataError, load_splits
+
+BATCH = 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="fer2013.csv, fer2013.csv.gz or icml_face_data.csv")
+    parser.add_argument("--split", choices=tuple(SPLITS), default="validation")
+    parser.add_argument("--model", type=Path, default=Path("model_store/emotion.pt"))
+    arguments = parser.parse_args()
+    try:
+        split = load_splits(arguments.data, (arguments.split,))[arguments.split]
+        pipeline = Pipeline(
+            arguments.model, third_party.fetch(third_party.CENTERFACE), third_party.fetch(third_party.LANDMARKS)
+        )
+    except (DataError, FileNotFoundError, ValueError, third_party.VerificationError) as error:
+        sys.exit(f"error: {error}")
+    bare = np.array([np.argmax(row) for row in pipeline.classify(list(split.images))])
+    through = predict_through_pipeline(pipeline, split.images)
+    found = through >= 0
+    bare_accuracy, bare_found = (bare == split.labels).mean(), (bare == split.labels)[found].mean()
+    through_accuracy = (through == split.labels)[found].mean()
+    print(f"faces                                   {len(split):6d}")
+    print(f"found by the pipeline                   {found.mean():8.2%}")
+    print(f"accuracy through the pipeline (found)   {through_accuracy:8.2%}")
+    print(f"accuracy on the bare crops (same faces) {bare_found:8.2%}")
+    print(f"accuracy on the bare crops (all)        {bare_accuracy:8.2%}")
+    print(f"lost in the pipeline (against all)      {(bare_accuracy - through_accuracy) * 100:8.2f} points")
+
+
+def predict_through_pipeline(pipeline: Pipeline, images: np.ndarray) -> np.ndarray:
+    """Class index of each grey face uint8 `[N, 48, 48]`, int64 `[N]`; -1 where no face was found."""
+    batches = range(0, len(images), BATCH)
+    predictions: list[int] = []
+    for start in tqdm(batches, unit="batch", disable=None):
+        photos = [_encoded(face) for face in images[start : start + BATCH]]
+        predictions += [_predicted(result) for result in pipeline(photos)]
+    return np.array(predictions)
+
+
+def _encoded(face: np.ndarray) -> bytes:
+    photo, _ = place_on_canvas(face)
+    return cv2.imencode(".png", photo, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
+def _predicted(result: Result | Exception) -> int:
+    if isinstance(result, Exception):
+        raise result
+    return LABELS.index(result.faces[0].emotion) if result.faces else -1
+
+
+if __name__ == "__main__":
+    main()

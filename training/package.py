@@ -1,0 +1,52 @@
+"""Build the TorchServe archive `model_store/emotion.mar`.
+
+python -m training.package [--model model_store/emotion.pt] [--out model_store/emotion.mar]
+"""
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from emotion.artifact import load_artifact
+from training import third_party
+
+ROOT = Path(__file__).resolve().parent.parent
+HANDLER = ROOT / "handler"
+MODEL = ROOT / "model_store" / "emotion.pt"
+ARCHIVE = ROOT / "model_store" / "emotion.mar"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Build the TorchServe archive.")
+    parser.add_argument("--model", type=Path, default=MODEL)
+    parser.add_argument("--out", type=Path, default=ARCHIVE)
+    arguments = parser.parse_args()
+    try:
+        package(arguments.model, arguments.out)
+    except (FileNotFoundError, ValueError, third_party.VerificationError) as error:
+        sys.exit(f"error: {error}")
+    print(f"{arguments.out} ({arguments.out.stat().st_size / 1e6:.1f} MB)")
+
+
+def package(model: Path, out: Path) -> None:
+    """Archive the handler, the pipeline, the weights and the verified third-party models into `out`."""
+    artifact = load_artifact(model)
+    detector = third_party.fetch(third_party.CENTERFACE)
+    landmarks = third_party.fetch(third_party.LANDMARKS)
+    with tempfile.TemporaryDirectory(prefix="emotion-mar-") as scratch:
+        root = Path(scratch) / "root"
+        shutil.copytree(HANDLER / "emotion", root / "emotion", ignore=shutil.ignore_patterns("__pycache__"))
+        command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--force"]
+        command += ["--model-name", artifact.name, "--version", artifact.version]
+        command += ["--handler", str(HANDLER / "emotion_handler.py"), "--serialized-file", str(model)]
+        command += ["--config-file", str(HANDLER / "model-config.yaml")]
+        command += ["--extra-files", f"{root},{detector},{landmarks}", "--export-path", scratch]
+        subprocess.run(command, check=True)
+        shutil.move(Path(scratch) / f"{artifact.name}.mar", out)
+
+
+if __name__ == "__main__":
+    main()

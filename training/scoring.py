@@ -1,0 +1,36 @@
+"""Run a network over a split, fit its temperature."""
+
+import math
+
+import numpy as np
+import torch
+from scipy.optimize import minimize_scalar
+from torch import nn
+
+BATCH = 512
+LOWEST, HIGHEST = 0.05, 20.0
+"""Bounds of the temperature: a network that is always right would otherwise drive it to zero."""
+
+
+@torch.inference_mode()
+def predict_logits(network: nn.Module, images: np.ndarray, device: torch.device | str = "cpu") -> torch.Tensor:
+    """Logits float32 `[N, 7]` on the CPU for grey faces uint8 `[N, 48, 48]`: one view each, nothing averaged."""
+    was_training = network.training
+    network.eval()
+    faces = torch.from_numpy(images).unsqueeze(1)
+    logits = [network(batch.to(device)).float().cpu() for batch in faces.split(BATCH)]
+    network.train(was_training)
+    return torch.cat(logits)
+
+
+def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
+    """The temperature that minimizes the negative log-likelihood (Guo et al. 2017).
+
+    `logits` `[N, 7]`, `labels` int64 `[N]`, indices of `LABELS`.
+    """
+
+    def loss(log_temperature: float) -> float:
+        return float(nn.functional.cross_entropy(logits.double() / math.exp(log_temperature), labels))
+
+    found = minimize_scalar(loss, bounds=(math.log(LOWEST), math.log(HIGHEST)), method="bounded")
+    return math.exp(found.x)
