@@ -1,0 +1,1 @@
+"""Starts the real parts on one machine: TorchServe alone, or with the Streamlit client."""

@@ -1,0 +1,57 @@
+"""Child processes that never outlive their parent's work."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+GRACE = 10.0
+"""Seconds that a process group gets to stop by itself."""
+
+
+class Stopped(Exception):
+    """SIGINT, SIGTERM or SIGHUP came in."""
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` in a process group of its own; on leaving, the whole group is stopped, whatever happened.
+
+    Its own group, because Ctrl-C in a terminal reaches every process of the foreground group at once, and Java,
+    its workers and Streamlit would each stop in their own way and order.
+    """
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    try:
+        yield process
+    finally:
+        stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the process to stop, then kill whatever is left of its group."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(GRACE)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Turn the first stop signal into `Stopped`; later ones are ignored, so that cleaning up is not interrupted."""
+
+    def on_signal(number: int, _: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped(signal.Signals(number).name)
+
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, on_signal)
+    try:
+        yield
+    except Stopped as reason:
+        print(f"\nstopping ({reason})", file=sys.stderr)

