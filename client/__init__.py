@@ -1,0 +1,1 @@
+"""The Streamlit client; it knows the service only by its HTTP contract."""

@@ -1,0 +1,106 @@
+"""Boxes and labels on the photo, readable on any background and at any size."""
+
+import io
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from client.api import Face
+
+INK, PAPER = (255, 255, 255), (16, 24, 40)
+"""Labels are light on dark, boxes a light line within a dark one, so that either shows on any photo."""
+
+COLOURS = {
+    "happy": (250, 176, 5),
+    "surprised": (255, 127, 80),
+    "neutral": (134, 142, 150),
+    "sad": (76, 139, 245),
+    "fearful": (151, 117, 250),
+    "angry": (240, 62, 62),
+    "disgusted": (64, 192, 87),
+}
+
+Corners = tuple[float, float, float, float]
+"""Left, top, right, bottom."""
+
+
+def open_upright(data: bytes) -> Image.Image:
+    """The photo as people see it: RGB, EXIF rotation applied, transparency on white."""
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    if image.mode.startswith("I;16"):
+        # Pillow clips 16-bit grey at 255 instead of scaling it.
+        image = image.convert("I").point(lambda value: value / 256).convert("L")
+    if "A" in image.getbands() or "transparency" in image.info:
+        layer = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
+    return image.convert("RGB")
+
+
+def annotate(image: Image.Image, faces: Sequence[Face]) -> Image.Image:
+    """A copy of an RGB photo with a numbered, labelled box on every face."""
+    annotated = image.copy()
+    draw = ImageDraw.Draw(annotated)
+    unit = max(max(image.size) / 400, 1.0)
+    font = ImageFont.load_default(size=max(round(9 * unit), 12))
+    boxes = [_corners(face) for face in faces]
+    plates: list[Corners] = []
+    for face, corners in zip(faces, boxes, strict=True):
+        grown = (corners[0] - unit, corners[1] - unit, corners[2] + unit, corners[3] + unit)
+        draw.rounded_rectangle(grown, radius=4 * unit, outline=PAPER, width=round(3 * unit))
+        colour = COLOURS.get(face.emotion, INK)
+        draw.rounded_rectangle(corners, radius=3 * unit, outline=colour, width=max(round(1.5 * unit), 1))
+    for number, (face, corners) in enumerate(zip(faces, boxes, strict=True), start=1):
+        text = f"{number}  {face.emotion} {face.confidence:.0%}"
+        ink = draw.textbbox((0, 0), text, font=font)
+        strip = 3 * unit
+        size = (ink[2] - ink[0] + 3 * strip, ink[3] - ink[1] + 2 * strip)
+        plate = _place(size, corners, image.size, unit, plates + [box for box in boxes if box != corners])
+        plates.append(plate)
+        draw.rectangle(plate, fill=PAPER)
+        draw.rectangle((plate[0], plate[1], plate[0] + strip, plate[3]), fill=COLOURS.get(face.emotion, INK))
+        draw.text((plate[0] + 2 * strip - ink[0], plate[1] + strip - ink[1]), text, fill=INK, font=font)
+    return annotated
+
+
+def face_crop(image: Image.Image, face: Face, side: int = 160) -> Image.Image:
+    """A square thumbnail of `side` pixels around a face."""
+    box = face.box
+    half = max(box.width, box.height) * 0.65
+    x, y = box.x + box.width / 2, box.y + box.height / 2
+    square = image.crop((round(x - half), round(y - half), round(x + half), round(y + half)))
+    return square.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def _place(
+    size: tuple[float, float], box: Corners, photo: tuple[int, int], gap: float, taken: Sequence[Corners]
+) -> Corners:
+    """Where a label of `size` goes: above its box, below it, or beside it, wherever it covers least of `taken`.
+
+    Always within the photo; of equally good places the first in that order.
+    """
+    width, height = size
+    candidates = [
+        (box[0] - gap, box[1] - height - 2 * gap),
+        (box[2] + gap - width, box[1] - height - 2 * gap),
+        (box[0] - gap, box[3] + 2 * gap),
+        (box[2] + gap - width, box[3] + 2 * gap),
+        (box[2] + 2 * gap, box[1]),
+        (box[0] - width - 2 * gap, box[1]),
+        (box[0] + gap, box[1] + gap),
+    ]
+    places = [
+        (x, y, x + width, y + height)
+        for x, y in (
+            (min(max(x, 0), max(photo[0] - width, 0)), min(max(y, 0), max(photo[1] - height, 0))) for x, y in candidates
+        )
+    ]
+    return min(places, key=lambda place: sum(_shared_area(place, other) for other in [*taken, box]))
+
+
+def _shared_area(a: Corners, b: Corners) -> float:
+    return max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
+
+
+def _corners(face: Face) -> Corners:
+    box = face.box
+    return box.x, box.y, box.x + box.width, box.y + box.height
