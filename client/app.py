@@ -35,7 +35,7 @@ def main() -> None:
     except ValueError as error:
         st.error(f"The page is not set up right: {error}.", icon=":material/settings:")
         st.stop()
-    upload = st.file_uploader("A photo, .jpg or .png, up to 25 MB", type=["jpg", "jpeg", "png"])
+    upload = st.file_uploader("A photo, .jpg or .png, up to 16 MB", type=["jpg", "jpeg", "png"])
     st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
     if upload is not None:
         analyse(upload.getvalue(), EmotionClient(configuration.server, configuration.timeout))

@@ -31,7 +31,6 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
     def initialize(self, context: Context) -> None:
         """Load the models from the unpacked archive."""
         folder = Path(context.system_properties["model_dir"])
-        self.context = context
         self.pipeline = Pipeline(
             artifact=folder / context.manifest["model"]["serializedFile"],
             detector=folder / "centerface.onnx",
@@ -42,6 +41,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
     def handle(self, data: list[Row], context: Context) -> list[str]:
         """One JSON text for each request; statuses go into `context`."""
+        self.context = context
         images = self.preprocess(data)
         results = self.inference(images)
         return self.postprocess(results)
@@ -99,11 +99,11 @@ def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
     if isinstance(body, str):
         body = body.encode()
     if isinstance(body, (bytes, bytearray)):
-        if body.lstrip()[:1] != b"{":
+        if body[:100].lstrip()[:1] != b"{":
             return body
         try:
             body = json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return InvalidImage(f"the JSON body cannot be read; expected {JSON_FORM}")
     try:
         return base64.b64decode(body["image"], validate=True)

@@ -1,11 +1,15 @@
 """Child processes that never outlive their parent's work."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+
+PR_SET_PDEATHSIG = 1
+"""From linux/prctl.h."""
 
 GRACE = 10.0
 """Seconds that a process group gets to stop by itself."""
@@ -22,11 +26,22 @@ def running(command: Sequence[str], environment: Mapping[str, str] | None = None
     Its own group, because Ctrl-C in a terminal reaches every process of the foreground group at once, and Java,
     its workers and Streamlit would each stop in their own way and order.
     """
-    process = subprocess.Popen(command, env=environment, start_new_session=True)
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509, no thread runs when this is called
+    )
     try:
         yield process
     finally:
         stop(process)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel send SIGTERM if our parent is killed outright and cannot clean up; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -27,12 +28,11 @@ ARCHIVE = ROOT / "model_store" / "emotion.mar"
 
 @dataclass(frozen=True)
 class Addresses:
-    """Ports of TorchServe and the page; always on loopback when started from here."""
+    """TorchServe's ports; always on loopback when started from here."""
 
     inference: int = 8080
     management: int = 8081
     metrics: int = 8082
-    page: int = 8501
 
     @property
     def predictions(self) -> str:
@@ -45,25 +45,30 @@ class ServerFailed(RuntimeError):
 
 
 def main() -> None:
-    addresses = parse_addresses("Run TorchServe with the emotion model in the foreground.")
-    with stopping_on_signals(), torchserve(addresses) as server:
-        wait_until_ready(server, addresses)
-        print(f"ready: POST a photo to {addresses.predictions}", flush=True)
-        server.wait()
-        sys.exit(f"error: TorchServe ended with status {server.returncode}")
+    parser = argparse.ArgumentParser(description="Run TorchServe with the emotion model in the foreground.")
+    add_port_arguments(parser)
+    addresses = Addresses(**vars(parser.parse_args()))
+    try:
+        with stopping_on_signals(), torchserve(addresses) as server:
+            wait_until_ready(server, addresses)
+            print(f"ready: POST a photo to {addresses.predictions}", flush=True)
+            server.wait()
+            raise ServerFailed(f"TorchServe ended with status {server.returncode}")
+    except ServerFailed as error:
+        sys.exit(f"error: {error}")
 
 
-def parse_addresses(description: str) -> Addresses:
-    """Ports from the command line."""
-    parser = argparse.ArgumentParser(description=description)
+def add_port_arguments(parser: argparse.ArgumentParser) -> None:
+    """An option for each port, named as in `Addresses`."""
     for name, default in vars(Addresses()).items():
         parser.add_argument(f"--{name}-port", dest=name, type=int, default=default)
-    return Addresses(**vars(parser.parse_args()))
 
 
 @contextlib.contextmanager
 def torchserve(addresses: Addresses, archive: Path = ARCHIVE) -> Iterator[subprocess.Popen[bytes]]:
     """A TorchServe process with `archive` loading, and a folder of its own for all it writes, removed afterwards."""
+    for name, port in vars(addresses).items():
+        check_port(name, port)
     if not archive.is_file():
         raise ServerFailed(f"no model archive at {archive}; build it with `make mar`")
     with (
@@ -82,22 +87,32 @@ def wait_until_ready(server: subprocess.Popen[bytes], addresses: Addresses, time
     while time.monotonic() < deadline:
         if server.poll() is not None:
             raise ServerFailed(f"TorchServe ended with status {server.returncode} while starting; see its log above")
-        if ready_workers(addresses) is not None:
+        if is_ready(addresses):
             return
         time.sleep(0.2)
     raise ServerFailed(f"TorchServe has no ready workers after {timeout:.0f} s; see its log above")
 
 
-def ready_workers(addresses: Addresses) -> int | None:
-    """Number of READY workers if it reaches the wanted minimum, else None."""
+def is_ready(addresses: Addresses) -> bool:
+    """Whether the wanted number of workers is READY."""
     url = f"http://127.0.0.1:{addresses.management}/models/emotion"
     try:
         with urllib.request.urlopen(url, timeout=2) as response:
             (model,) = json.load(response)
     except (OSError, ValueError):
-        return None
+        return False
     ready = sum(worker["status"] == "READY" for worker in model["workers"])
-    return ready if ready >= max(model["minWorkers"], 1) else None
+    return bool(ready >= max(model["minWorkers"], 1))
+
+
+def check_port(name: str, port: int) -> None:
+    """Raise `ServerFailed` if `port` is taken; otherwise whoever listens there would answer in our place."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServerFailed(f"port {port} is taken; stop what listens there, or pass --{name}-port") from error
 
 
 def _command(archive: Path, scratch: Path) -> list[str]:
@@ -110,7 +125,7 @@ def _command(archive: Path, scratch: Path) -> list[str]:
         f"-Dlog4j.configurationFile=file://{ROOT / 'serving' / 'log4j2.xml'}",
         f"-Djava.io.tmpdir={scratch}",
         "-cp",
-        f".:{packages}/ts/frontend/*",
+        f"{packages}/ts/frontend/*",
         "org.pytorch.serve.ModelServer",
         *("--python", sys.executable),
         *("-f", str(ROOT / "config.properties")),

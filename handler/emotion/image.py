@@ -1,6 +1,7 @@
 """Encoded bytes to an upright colour image, with every limit checked before anything is decoded."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ _JPEG_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_START_OF_SCAN, _JPEG_END_OF_IMAGE = 0xDA, 0xD9
 _JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _PNG_ALPHA_COLOUR_TYPES = {4, 6}
+_ORIENTATION_TAG = 0x0112
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,12 @@ def decode(data: bytes | bytearray) -> np.ndarray:
         raise InvalidImage(f"image is {header.width}×{header.height}; the shortest side must be {MIN_SIDE} or more")
     encoded = np.frombuffer(data, dtype=np.uint8)
     try:
-        image = cv2.imdecode(encoded, cv2.IMREAD_UNCHANGED if header.alpha else cv2.IMREAD_COLOR)
+        image = _decode_alpha(encoded) if header.alpha else cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
     if image is None:
         raise InvalidImage("the image is damaged and cannot be decoded")
-    return _on_white(image) if header.alpha else image
+    return image
 
 
 def read_header(data: bytes | bytearray) -> Header:
@@ -120,14 +122,50 @@ def _read_jpeg(data: bytes | bytearray) -> Header:
     raise TruncatedImage("the JPEG file ends within its header; send it again")
 
 
+def _decode_alpha(encoded: np.ndarray) -> np.ndarray | None:
+    """BGR uint8 of an image with transparency, as it looks on white paper; None if it does not decode.
+
+    OpenCV keeps the transparency only if it may leave everything else as stored, rotation included.
+    """
+    image, kinds, metadata = cv2.imdecodeWithMetadata(encoded, flags=cv2.IMREAD_UNCHANGED)
+    if image is None or image.size == 0:
+        return None
+    exif = [bytes(blob) for kind, blob in zip(kinds, metadata, strict=True) if kind == cv2.IMAGE_METADATA_EXIF]
+    orientation = _read_orientation(exif[0]) if exif else 1
+    return _upright(_on_white(image), orientation)
+
+
 def _on_white(image: np.ndarray) -> np.ndarray:
-    """BGR uint8 of a decoded image with an alpha channel, as it looks on white paper."""
+    """BGR uint8 of a decoded image of one, three or four channels."""
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
-    if image.ndim == 2:  # OpenCV decoded a transparent grey image without its alpha
+    if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     if image.shape[2] == 3:
         return image
     alpha = image[:, :, 3:].astype(np.uint16)
     colour = image[:, :, :3].astype(np.uint16)
     return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def _read_orientation(exif: bytes) -> int:
+    """EXIF orientation, 1 to 8, from the first directory of a TIFF structure (EXIF 2.32, 4.6.2); 1 if there is none."""
+    order: Literal["little", "big"] = "little" if exif[:2] == b"II" else "big"
+    directory = int.from_bytes(exif[4:8], order)
+    count = int.from_bytes(exif[directory : directory + 2], order)
+    for entry in range(directory + 2, min(directory + 2 + 12 * count, len(exif) - 11), 12):
+        if int.from_bytes(exif[entry : entry + 2], order) == _ORIENTATION_TAG:
+            orientation = int.from_bytes(exif[entry + 8 : entry + 10], order)
+            return orientation if 1 <= orientation <= 8 else 1
+    return 1
+
+
+def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
+    """The image turned as its EXIF orientation asks."""
+    if orientation in {5, 6, 7, 8}:
+        image = cv2.transpose(image)
+    if orientation in {2, 3, 6, 7}:
+        image = cv2.flip(image, 1)
+    if orientation in {3, 4, 7, 8}:
+        image = cv2.flip(image, 0)
+    return image

@@ -13,7 +13,7 @@ import torch
 from emotion.alignment import Aligner, Landmarks
 from emotion.artifact import Artifact, load_artifact
 from emotion.detection import Detection, Detector
-from emotion.errors import ImageError
+from emotion.errors import ImageError, InvalidImage
 from emotion.image import decode
 from emotion.labels import LABELS
 from emotion.network import INPUT_SIZE
@@ -113,12 +113,15 @@ class Pipeline:
         try:
             with _timed(timings, "decode"):
                 image = decode(data)
+            with _timed(timings, "detect"):
+                detections = self._detector.detect(image)
+            with _timed(timings, "align"):
+                aligned = [self._aligner.align(image, detection) for detection in detections]
         except ImageError as error:
             return error
-        with _timed(timings, "detect"):
-            detections = self._detector.detect(image)
-        with _timed(timings, "align"):
-            aligned = [self._aligner.align(image, detection) for detection in detections]
+        except (cv2.error, MemoryError):
+            # Not foreseen, so nothing is known of the cause; but the batch's other images must not pay for it.
+            return InvalidImage("the image cannot be processed")
         height, width = image.shape[:2]
         faces = [(detection, landmarks) for detection, (landmarks, _) in zip(detections, aligned, strict=True)]
         return _Prepared(width, height, faces, [crop for _, crop in aligned], timings)
