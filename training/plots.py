@@ -1,0 +1,85 @@
+"""Pictures of an evaluation report."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")  # no screen needed
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+INK, ACCENT = "#1f2937", "#4263eb"
+
+
+def write_plots(report: dict[str, Any], folder: Path) -> list[Path]:
+    """Write the report's confusion matrix, reliability diagram and accuracy-versus-coverage curve as PNG files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {
+        "confusion_matrix.png": plot_confusion_matrix,
+        "reliability.png": plot_reliability,
+        "coverage.png": plot_coverage,
+    }
+    for name, plot in pictures.items():
+        figure = plot(report)
+        figure.savefig(folder / name, dpi=110)
+        plt.close(figure)
+    return [folder / name for name in pictures]
+
+
+def plot_confusion_matrix(report: dict[str, Any]) -> Any:
+    """Rows are true classes, as shares of each; cells also name the count."""
+    counts = np.array(report["confusion_matrix"])
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    labels = list(report["per_class"])
+    figure, axes = plt.subplots(figsize=(6.6, 5.6), layout="constrained")
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    for row, column in np.ndindex(counts.shape):
+        colour = "white" if shares[row, column] > 0.5 else INK
+        text = f"{shares[row, column]:.0%}\n{counts[row, column]}"
+        axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(labels)), labels, rotation=40, ha="right")
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set(xlabel="predicted", ylabel="true", title=f"Confusion on {_where(report)}")
+    return figure
+
+
+def plot_reliability(report: dict[str, Any]) -> Any:
+    """Accuracy against confidence by bin, and how many faces each bin holds."""
+    bins = [each for each in report["reliability"] if each["count"]]
+    confidence, accuracy, count = (
+        np.array([each[key] for each in bins]) for key in ("confidence", "accuracy", "count")
+    )
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(5.6, 5.8), sharex=True, height_ratios=(3, 1), layout="constrained"
+    )
+    above.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfect calibration")
+    error = 1.96 * np.sqrt(accuracy * (1 - accuracy) / count)
+    above.errorbar(confidence, accuracy, error, color=ACCENT, marker="o", capsize=3, label="model, 95 % interval")
+    above.set(ylabel="accuracy", ylim=(0, 1), title=f"Reliability on {_where(report)}\nECE {report['ece']:.3f}")
+    above.legend(loc="upper left")
+    width = 1 / len(report["reliability"])
+    below.bar(confidence, count, width=width * 0.85, color=ACCENT)
+    below.set(xlabel="confidence", ylabel="faces", xlim=(0, 1))
+    return figure
+
+
+def plot_coverage(report: dict[str, Any]) -> Any:
+    """Accuracy over the faces whose confidence reaches a threshold, against their share."""
+    points = report["coverage"]
+    figure, axes = plt.subplots(figsize=(5.6, 4), layout="constrained")
+    coverage, accuracy = ([each[key] for each in points] for key in ("coverage", "accuracy"))
+    axes.plot(coverage, accuracy, color=ACCENT, marker="o", markersize=3)
+    for each in points:
+        if round(each["threshold"] * 100) % 20 == 0:
+            place = (each["coverage"], each["accuracy"])
+            axes.annotate(f"≥ {each['threshold']:.0%}", place, xytext=(4, 5), textcoords="offset points", fontsize=8)
+    axes.set(xlabel="coverage: share of faces answered", ylabel="accuracy on them", xlim=(0, 1.02))
+    axes.set_title(f"Abstaining below a confidence, {_where(report)}")
+    axes.grid(alpha=0.3)
+    return figure
+
+
+def _where(report: dict[str, Any]) -> str:
+    return f"{report['data']['name']}, {report['count']:,} faces"
