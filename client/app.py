@@ -16,6 +16,9 @@ from client import drawing, settings
 from client.api import EMOTIONS, Answer, EmotionClient, Face, ImageRefused, ServerAway, ServerBusy, ServiceError
 from client.report import Report, load_report
 
+SHOWN_PIXELS = 1600
+"""Longest side of the photo on the page: more than screens show, far less than phones send."""
+
 ADVICE = {
     ServerAway: "Start it with `make run`, or set `EMOTION_SERVER` to its address; then upload again.",
     ServerBusy: "Wait a few seconds and upload again.",
@@ -62,7 +65,7 @@ def show_answer(data: bytes, answer: Answer) -> None:
     faces = answer.analysis.faces
     left, right = st.columns([3, 2], gap="large")
     with left:
-        st.image(drawing.annotate(image, faces), width="stretch", caption=_summary(faces))
+        st.image(drawing.annotate(image, faces, longest=SHOWN_PIXELS), width="stretch", caption=_summary(faces))
         show_timing(answer)
     with right:
         if not faces:

@@ -36,13 +36,18 @@ def open_upright(data: bytes) -> Image.Image:
     return image.convert("RGB")
 
 
-def annotate(image: Image.Image, faces: Sequence[Face]) -> Image.Image:
-    """A copy of an RGB photo with a numbered, labelled box on every face."""
-    annotated = image.copy()
+def annotate(image: Image.Image, faces: Sequence[Face], longest: int | None = None) -> Image.Image:
+    """A copy of an RGB photo with a numbered, labelled box on every face.
+
+    `longest`: scale the copy so that its longest side has at most this many pixels; lines and labels stay readable.
+    """
+    scale = min(longest / max(image.size), 1.0) if longest else 1.0
+    size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
+    annotated = image.copy() if scale == 1.0 else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
     draw = ImageDraw.Draw(annotated)
-    unit = max(max(image.size) / 400, 1.0)
+    unit = max(max(size) / 400, 1.0)
     font = ImageFont.load_default(size=max(round(9 * unit), 12))
-    boxes = [_corners(face) for face in faces]
+    boxes = [_corners(face, scale) for face in faces]
     plates: list[Corners] = []
     for face, corners in zip(faces, boxes, strict=True):
         grown = (corners[0] - unit, corners[1] - unit, corners[2] + unit, corners[3] + unit)
@@ -53,8 +58,8 @@ def annotate(image: Image.Image, faces: Sequence[Face]) -> Image.Image:
         text = f"{number}  {face.emotion} {face.confidence:.0%}"
         ink = draw.textbbox((0, 0), text, font=font)
         strip = 3 * unit
-        size = (ink[2] - ink[0] + 3 * strip, ink[3] - ink[1] + 2 * strip)
-        plate = _place(size, corners, image.size, unit, plates + [box for box in boxes if box != corners])
+        label = (ink[2] - ink[0] + 3 * strip, ink[3] - ink[1] + 2 * strip)
+        plate = _place(label, corners, size, unit, plates + [box for box in boxes if box != corners])
         plates.append(plate)
         draw.rectangle(plate, fill=PAPER)
         draw.rectangle((plate[0], plate[1], plate[0] + strip, plate[3]), fill=COLOURS.get(face.emotion, INK))
@@ -101,6 +106,6 @@ def _shared_area(a: Corners, b: Corners) -> float:
     return max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
 
 
-def _corners(face: Face) -> Corners:
+def _corners(face: Face, scale: float) -> Corners:
     box = face.box
-    return box.x, box.y, box.x + box.width, box.y + box.height
+    return box.x * scale, box.y * scale, (box.x + box.width) * scale, (box.y + box.height) * scale

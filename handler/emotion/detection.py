@@ -15,8 +15,9 @@ MULTIPLE = 32
 LOOKS = (256, 640, 1280)
 """Long sides at which the image is looked at, in pixels; each next look is taken only when it pays."""
 
-SMALL_FACE = 20
-"""If a look finds a face with a side below this many pixels, it may have missed smaller ones: look again, larger."""
+SMALL_FACE, SMALL_IN_A_GROUP = 20, 40
+"""If a look finds a face with a side below this many of its pixels, it may have missed smaller ones: look again,
+larger. Where there are several faces, others may stand further back, so the bar is higher."""
 
 OUTPUTS = ("537", "538", "539", "540")
 """Heat map, logarithms of height and width, offsets down and right, and five landmarks (unused; dlib's are steadier).
@@ -52,10 +53,7 @@ class Detector:
         for long_side in LOOKS:
             seen = self._look(image, long_side)
             found = _without_overlaps(seen, found)
-            scale = min(long_side / longest, 1.0)
-            looked_at_full_size = long_side >= longest
-            small = any(min(face.width, face.height) * scale < SMALL_FACE for face in found)
-            if looked_at_full_size or (found and not small) or (not found and long_side > LOOKS[0]):
+            if long_side >= longest or not _worth_another_look(found, long_side, longest):
                 break
         return sorted(found, key=lambda face: face.width * face.height, reverse=True)
 
@@ -80,6 +78,14 @@ class Detector:
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), confidences.tolist(), MIN_CONFIDENCE, MAX_OVERLAP)
         ratio = np.array([width / scaled_width, height / scaled_height] * 2)
         return [Detection(*map(float, (*(boxes[i] * ratio), confidences[i]))) for i in kept]
+
+
+def _worth_another_look(found: list[Detection], long_side: int, longest: int) -> bool:
+    """Whether a larger look may find more than one at `long_side` pixels of an image with `longest`."""
+    if not found:
+        return long_side == LOOKS[0]
+    smallest = min(min(face.width, face.height) for face in found) * long_side / longest
+    return smallest < (SMALL_FACE if len(found) == 1 else SMALL_IN_A_GROUP)
 
 
 def _without_overlaps(preferred: list[Detection], others: list[Detection]) -> list[Detection]:
