@@ -16,8 +16,8 @@ from client import drawing, settings
 from client.api import EMOTIONS, Answer, EmotionClient, Face, ImageRefused, ServerAway, ServerBusy, ServiceError
 from client.report import Report, load_report
 
+# Longest side of the photo on the page: more than screens show, far less than phones send.
 SHOWN_PIXELS = 1600
-"""Longest side of the photo on the page: more than screens show, far less than phones send."""
 
 ADVICE = {
     ServerAway: "Start it with `make run`, or set `EMOTION_SERVER` to its address; then upload again.",
@@ -155,7 +155,7 @@ def _bars(face: Face) -> str:
         f"<span style='text-align:right'>{value:.0%}</span></div>"
         for name, value in rows
     )
-    return f"<div role='list' aria-label='probabilities'>{cells}</div>"
+    return f"<div role='list' aria-label='probabilities' style='padding-bottom:.75rem'>{cells}</div>"
 
 
 def _summary(faces: tuple[Face, ...]) -> str:

@@ -12,6 +12,9 @@ import numpy as np
 
 INK, ACCENT = "#1f2937", "#4263eb"
 
+FEWEST = 10
+"""Faces in a bin below which its accuracy says nothing."""
+
 
 def write_plots(report: dict[str, Any], folder: Path) -> list[Path]:
     """Write the report's confusion matrix, reliability diagram and accuracy-versus-coverage curve as PNG files."""
@@ -47,7 +50,7 @@ def plot_confusion_matrix(report: dict[str, Any]) -> Any:
 
 def plot_reliability(report: dict[str, Any]) -> Any:
     """Accuracy against confidence by bin, and how many faces each bin holds."""
-    bins = [each for each in report["reliability"] if each["count"]]
+    bins = [each for each in report["reliability"] if each["count"] >= FEWEST]
     confidence, accuracy, count = (
         np.array([each[key] for each in bins]) for key in ("confidence", "accuracy", "count")
     )
@@ -72,11 +75,11 @@ def plot_coverage(report: dict[str, Any]) -> Any:
     coverage, accuracy = ([each[key] for each in points] for key in ("coverage", "accuracy"))
     axes.plot(coverage, accuracy, color=ACCENT, marker="o", markersize=3)
     for each in points:
-        if round(each["threshold"] * 100) % 20 == 0:
+        if each["threshold"] in {0.4, 0.6, 0.8}:
             place = (each["coverage"], each["accuracy"])
             axes.annotate(f"≥ {each['threshold']:.0%}", place, xytext=(4, 5), textcoords="offset points", fontsize=8)
     axes.set(xlabel="coverage: share of faces answered", ylabel="accuracy on them", xlim=(0, 1.02))
-    axes.set_title(f"Abstaining below a confidence, {_where(report)}")
+    axes.set_title(f"Abstaining below a confidence\n{_where(report)}")
     axes.grid(alpha=0.3)
     return figure
 

@@ -1,0 +1,28 @@
+"""Write `unit/golden.json` anew, after a new model: `python -m tests.golden`."""
+
+import json
+
+from emotion.pipeline import Pipeline
+from tests.conftest import MODEL, analyse, photo_bytes
+from tests.unit.test_pipeline import GOLDEN
+from training import third_party
+
+
+def main() -> None:
+    pipeline = Pipeline(MODEL, third_party.fetch(third_party.CENTERFACE), third_party.fetch(third_party.LANDMARKS))
+    golden = {}
+    for name in ("smiling", "serious", "group", "landscape"):
+        (result,) = analyse(pipeline, photo_bytes(name))
+        golden[name] = [
+            {
+                "box": [round(getattr(face.detection, side), 1) for side in ("x", "y", "width", "height")],
+                "emotion": face.emotion,
+                "probabilities": [round(value, 4) for value in face.probabilities],
+            }
+            for face in result.faces
+        ]
+    GOLDEN.write_text(json.dumps(golden, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

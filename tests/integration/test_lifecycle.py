@@ -1,0 +1,88 @@
+"""The commands people type: they come up, and Ctrl-C leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from serving.server import Addresses, ServerFailed, torchserve, wait_until_ready
+from tests.conftest import ROOT, photo_bytes
+from tests.integration.conftest import free_addresses, free_ports
+
+
+def port_options(addresses: Addresses) -> list[str]:
+    return [f"--{name}-port={port}" for name, port in vars(addresses).items()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_whole_service_starts_answers_and_stops_without_a_trace(number: signal.Signals, tmp_path: Path) -> None:
+    addresses, (page_port,) = free_addresses(), free_ports(1)
+    command = [sys.executable, "-u", "-m", "serving.run", *port_options(addresses), f"--page-port={page_port}"]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        try:
+            for line in service.stdout:
+                if "ready: the page is at" in line:
+                    break
+            else:
+                pytest.fail(f"the service ended with status {service.wait()}")
+            family = psutil.Process(service.pid).children(recursive=True)
+            assert len(family) >= 4, "Java, two workers and the page"
+            answer = requests.post(
+                addresses.predictions,
+                data=photo_bytes("smiling"),
+                headers={"Content-Type": "image/png"},
+                timeout=30,
+            )
+            assert answer.json()["faces"][0]["emotion"] == "happy"
+            page = requests.get(f"http://127.0.0.1:{page_port}", timeout=30)
+            assert page.ok and "streamlit" in page.text.lower()
+        finally:
+            service.send_signal(number)
+            service.wait(30)
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
+    assert list(tmp_path.iterdir()) == [], "scratch files are removed"
+
+
+def test_nothing_outlives_a_killed_service(tmp_path: Path) -> None:
+    addresses = free_addresses()
+    command = [sys.executable, "-u", "-m", "serving.server", *port_options(addresses)]
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        assert any("ready: POST" in line for line in service.stdout)
+        family = psutil.Process(service.pid).children(recursive=True)
+        service.kill()
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert alive == []
+
+
+def test_a_taken_port_is_named() -> None:
+    addresses = free_addresses()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", addresses.management))
+        other.listen()
+        taken = f"port {addresses.management} is taken.*--management-port"
+        with pytest.raises(ServerFailed, match=taken), torchserve(addresses):
+            pass
+
+
+def test_a_missing_archive_says_how_to_build_it(tmp_path: Path) -> None:
+    with pytest.raises(ServerFailed, match="make mar"), torchserve(free_addresses(), tmp_path / "emotion.mar"):
+        pass
+
+
+def test_a_broken_archive_is_reported(tmp_path: Path) -> None:
+    archive = tmp_path / "emotion.mar"
+    archive.write_bytes(b"not an archive")
+    addresses = free_addresses()
+    with torchserve(addresses, archive) as process, pytest.raises(ServerFailed, match="see its log above"):
+        wait_until_ready(process, addresses, timeout=8)

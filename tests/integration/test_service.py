@@ -1,0 +1,211 @@
+"""The HTTP contract, against a real TorchServe."""
+
+import base64
+import io
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from PIL import Image
+from prometheus_client.parser import text_string_to_metric_families
+
+from client.api import EMOTIONS, Analysis, EmotionClient
+from emotion.pipeline import STAGES
+from serving.server import Addresses
+from tests.conftest import GROUP_FACES, encoded, photo_bytes, png_header
+
+TIMEOUT = 30
+
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+"""Name and labels."""
+
+BAD_IMAGES = {
+    "empty": (b"", 400, "empty_body"),
+    "text": (b"hello, is anybody there?", 415, "unsupported_format"),
+    "truncated": (photo_bytes("serious")[:20_000], 400, "truncated_image"),
+    "1x1": (encoded(Image.new("L", (1, 1))), 400, "invalid_image"),
+    "huge": (png_header(20_000, 20_000), 413, "image_too_large"),
+    "gif": (
+        encoded(Image.new("L", (40, 40)), "GIF", save_all=True, append_images=[Image.new("L", (40, 40), 9)]),
+        415,
+        "unsupported_format",
+    ),
+    "zip": (b"PK\x03\x04" + bytes(500), 415, "unsupported_format"),
+}
+
+
+def post(
+    http: requests.Session, server: Addresses, data: bytes, kind: str = "application/octet-stream"
+) -> requests.Response:
+    return http.post(server.predictions, data=data, headers={"Content-Type": kind}, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("kind", ["application/octet-stream", "image/png", "image/jpeg"])
+def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.Session, kind: str) -> None:
+    response = post(http, server, photo_bytes("smiling"), kind)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    answer = response.json()
+    assert set(answer) == {"model", "image", "faces", "timings_ms"}
+    assert answer["model"] == {"name": "emotion", "version": "1.0.0"}
+    assert answer["image"] == {"width": 512, "height": 512}
+    assert set(answer["timings_ms"]) == set(STAGES)
+    (face,) = answer["faces"]
+    assert set(face) == {"box", "detection_confidence", "landmarks", "emotion", "confidence", "probabilities"}
+    assert set(face["box"]) == {"x", "y", "width", "height"}
+    assert set(face["landmarks"]) == {"left_eye", "right_eye", "nose"}
+    assert set(face["probabilities"]) == set(EMOTIONS)
+    assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert face["emotion"] == "happy"
+    assert face["confidence"] == face["probabilities"]["happy"]
+
+
+def test_a_body_without_content_type_is_read(server: Addresses) -> None:
+    """`curl -T photo.jpg` sends none."""
+    response = requests.put(server.predictions, data=photo_bytes("smiling"), timeout=TIMEOUT)
+    assert len(response.json()["faces"]) == 1
+
+
+def test_multipart_is_read(server: Addresses, http: requests.Session) -> None:
+    response = http.post(server.predictions, files={"data": ("me.jpg", photo_bytes("group"))}, timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert len(response.json()["faces"]) == GROUP_FACES
+
+
+def test_json_is_read(server: Addresses, http: requests.Session) -> None:
+    image = base64.b64encode(photo_bytes("serious")).decode()
+    response = http.post(server.predictions, json={"image": image}, timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert len(response.json()["faces"]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{",
+        b"[]",
+        b'{"photo": "x"}',
+        b'{"image": 3}',
+        b'{"image": "not base64!"}',
+        b'{"image": null}',
+        b'"x"',
+        b'{"a":' * 100_000,
+    ],
+    ids=["cut off", "list", "other key", "number", "not base64", "null", "text", "endlessly nested"],
+)
+def test_json_that_holds_no_image_is_refused(server: Addresses, http: requests.Session, body: bytes) -> None:
+    response = post(http, server, body, "application/json")
+    assert response.status_code in {400, 415}
+    assert response.json()["error"]["code"] in {"invalid_image", "unsupported_format"}
+
+
+def test_multipart_without_the_field_says_which(server: Addresses, http: requests.Session) -> None:
+    response = http.post(server.predictions, files={"photo": b"x"}, timeout=TIMEOUT)
+    assert response.status_code == 400
+    assert "'data'" in response.json()["error"]["message"]
+
+
+def test_a_landscape_is_no_error(server: Addresses, http: requests.Session) -> None:
+    response = post(http, server, photo_bytes("landscape"))
+    assert response.status_code == 200
+    assert response.json()["faces"] == []
+
+
+@pytest.mark.parametrize("name", BAD_IMAGES)
+def test_bad_input_gets_its_error_within_a_second(server: Addresses, http: requests.Session, name: str) -> None:
+    data, status, code = BAD_IMAGES[name]
+    started = time.perf_counter()
+    response = post(http, server, data)
+    assert time.perf_counter() - started < 1
+    assert response.status_code == status
+    assert set(response.json()["error"]) == {"code", "message"}
+    assert response.json()["error"]["code"] == code
+    assert "Traceback" not in response.text
+
+
+def test_a_body_over_the_servers_limit_is_refused(server: Addresses, http: requests.Session) -> None:
+    assert post(http, server, bytes(17_000_000)).status_code == 413
+
+
+def test_broken_images_leave_their_batch_answered_and_the_workers_alive(server: Addresses) -> None:
+    """Forty requests at once, so that good and broken ones share batches."""
+    before = workers(server)
+    photos = [(photo_bytes("smiling"), 200, None), *BAD_IMAGES.values()] * 5
+    with ThreadPoolExecutor(len(photos)) as pool:
+        responses = list(
+            pool.map(
+                lambda photo: requests.post(
+                    server.predictions,
+                    data=photo[0],
+                    headers={"Content-Type": "application/octet-stream"},
+                    timeout=TIMEOUT,
+                ),
+                photos,
+            )
+        )
+    for response, (_, status, code) in zip(responses, photos, strict=True):
+        assert response.status_code == status
+        answer = response.json()
+        assert answer["error"]["code"] == code if code else answer["faces"][0]["emotion"] == "happy"
+    assert workers(server) == before
+
+
+def workers(server: Addresses) -> dict[str, int]:
+    """Process ids of the workers, all of which must be ready."""
+    url = f"http://127.0.0.1:{server.management}/models/emotion"
+    (model,) = requests.get(url, timeout=TIMEOUT).json()
+    assert all(worker["status"] == "READY" for worker in model["workers"])
+    return {worker["id"]: worker["pid"] for worker in model["workers"]}
+
+
+def test_a_photo_from_a_phone_is_answered_upright(server: Addresses) -> None:
+    """Twelve megapixels, stored on its side."""
+    phone = Image.open(io.BytesIO(photo_bytes("group"))).resize((4000, 3000))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    sideways = encoded(phone.transpose(Image.Transpose.ROTATE_90), "JPEG", quality=90, exif=exif)
+    analysis = EmotionClient(f"http://127.0.0.1:{server.inference}", TIMEOUT).analyse(sideways).analysis
+    assert (analysis.image.width, analysis.image.height) == (4000, 3000)
+    assert len(analysis.faces) == GROUP_FACES
+
+
+def test_the_client_reads_the_real_servers_answer(server: Addresses) -> None:
+    answer = EmotionClient(f"http://127.0.0.1:{server.inference}", TIMEOUT).analyse(photo_bytes("smiling"))
+    assert isinstance(answer.analysis, Analysis)
+    assert answer.analysis.faces[0].emotion == "happy"
+
+
+def test_what_happened_is_in_the_metrics(server: Addresses, http: requests.Session) -> None:
+    before = metrics(server)
+    post(http, server, photo_bytes("group"))
+    post(http, server, b"no image at all")
+    expected: dict[Sample, float] = {
+        ("emotion_images_analysed", ()): 1,
+        ("emotion_images_rejected", (("reason", "unsupported_format"),)): 1,
+        ("emotion_faces_per_image_sum", ()): GROUP_FACES,
+        **{("emotion_stage_seconds_count", (("stage", stage),)): 1 for stage in STAGES},
+    }
+    deadline = time.monotonic() + 10
+    while True:
+        after = metrics(server)
+        grown = {key: after.get(key, 0) - before.get(key, 0) for key in expected}
+        if grown == expected or time.monotonic() > deadline:
+            break
+        time.sleep(0.1)  # TorchServe reads metrics from its workers' logs, a moment later
+    assert grown == expected
+    found = sum(value - before.get(key, 0) for key, value in after.items() if key[0] == "emotion_faces")
+    assert found == GROUP_FACES
+    assert 0 < after["emotion_stage_seconds_sum", (("stage", "detect"),)] < 60
+
+
+def metrics(server: Addresses) -> dict[Sample, float]:
+    """Value of each of the handler's own samples, by name and labels."""
+    text = requests.get(f"http://127.0.0.1:{server.metrics}/metrics", timeout=TIMEOUT).text
+    samples = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            labels = {name: value for name, value in sample.labels.items() if name != "Hostname"}
+            name = sample.name.removesuffix("_total")
+            samples[name, tuple(sorted(labels.items()))] = sample.value
+    return samples

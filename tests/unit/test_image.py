@@ -1,0 +1,146 @@
+"""Whatever people upload: decoded upright and in colour, or refused with a reason."""
+
+import contextlib
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from emotion.errors import EmptyBody, ImageError, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
+from emotion.image import MAX_PIXELS, decode, read_header
+from tests.conftest import encoded, photo_bytes, png_header
+
+ORIENTATION = 0x0112
+TURNS = {
+    1: None,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
+}
+"""What undoes each EXIF orientation's turn when the photo is stored."""
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA")])
+def test_every_exif_orientation_comes_out_upright(smiling: Image.Image, orientation: int, kind: str, mode: str) -> None:
+    upright = smiling.crop((0, 0, 300, 200)).convert(mode)
+    turn = TURNS[orientation]
+    stored = upright if turn is None else upright.transpose(turn)
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    image = decode(encoded(stored, kind, quality=95, exif=exif))
+    assert image.shape == (200, 300, 3)
+    assert np.abs(image[:, :, ::-1].astype(int) - np.asarray(upright.convert("RGB"))).mean() < 3
+
+
+def test_transparency_shows_white(smiling: Image.Image) -> None:
+    mask = Image.new("L", smiling.size, 255)
+    mask.paste(0, (0, 0, 100, 100))
+    smiling.putalpha(mask)
+    image = decode(encoded(smiling))
+    assert (image[:100, :100] == 255).all()
+    np.testing.assert_array_equal(image[100:, :, ::-1], np.asarray(smiling)[100:, :, :3])
+
+
+def test_transparent_palette_shows_white() -> None:
+    palette = Image.new("P", (32, 32), 1)
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.paste(0, (0, 0, 16, 32))
+    image = decode(encoded(palette, transparency=0))
+    assert (image[:, :16] == 255).all()
+    assert (image[:, 16:] == [60, 50, 40]).all()
+
+
+def test_transparent_grey_shows_white() -> None:
+    grey = Image.merge("LA", (Image.new("L", (32, 32), 90), Image.new("L", (32, 32), 0)))
+    assert (decode(encoded(grey)) == 255).all()
+
+
+def test_sixteen_bits_become_eight(smiling: Image.Image) -> None:
+    deep = np.asarray(smiling).astype(np.uint16)[:, :, ::-1] * 257
+    image = decode(cv2.imencode(".png", deep)[1].tobytes())
+    assert np.abs(image[:, :, ::-1].astype(int) - np.asarray(smiling)).max() <= 1
+
+
+def test_size_is_checked_before_anything_is_decoded() -> None:
+    with pytest.raises(ImageTooLarge, match=r"20000×20000 \(400 Mpx\); the limit is 25 Mpx"):
+        decode(png_header(20000, 20000))
+
+
+def test_a_very_long_image_within_the_pixel_limit_is_refused() -> None:
+    assert MAX_PIXELS > 40_000 * 100
+    with pytest.raises(ImageTooLarge, match="longest side"):
+        decode(png_header(40_000, 100))
+
+
+def test_jpeg_size_is_read_from_its_header() -> None:
+    header = read_header(photo_bytes("serious"))
+    assert (header.width, header.height) == (512, 600)
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_truncated_files_are_called_truncated(smiling: Image.Image, kind: str, keep: float) -> None:
+    data = encoded(smiling, kind)
+    with pytest.raises(TruncatedImage):
+        decode(data[: int(len(data) * keep)])
+
+
+def test_an_exif_thumbnail_does_not_hide_that_the_photo_is_truncated(smiling: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x927C] = encoded(smiling.resize((64, 64)), "JPEG")  # a maker's note that holds a whole JPEG
+    data = encoded(smiling, "JPEG", exif=exif)
+    with pytest.raises(TruncatedImage):
+        decode(data[:-200])
+
+
+def test_bytes_after_the_jpeg_are_ignored(smiling: Image.Image) -> None:
+    """Phones append a short film to a photo."""
+    film = bytes(range(256)) * 20 + b"\xff\xda\x00\x08"
+    assert decode(encoded(smiling, "JPEG") + film).shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [
+        (b"", EmptyBody),
+        (b"hello, is anybody there?", UnsupportedFormat),
+        (encoded(Image.new("L", (40, 40)), "GIF"), UnsupportedFormat),
+        (b"PK\x03\x04" + bytes(200), UnsupportedFormat),
+        (encoded(Image.new("L", (1, 1))), InvalidImage),
+        (b"\x89PNG\r\n\x1a\n", TruncatedImage),
+        (b"\xff\xd8\xff", TruncatedImage),
+        (b"\xff\xd8" + bytes(100), InvalidImage),
+        (b"\x89PNG\r\n\x1a\n" + bytes(100), InvalidImage),
+        (png_header(100, 100), InvalidImage),
+    ],
+    ids=["empty", "text", "gif", "zip", "1x1", "png stub", "jpeg stub", "jpeg zeros", "png zeros", "png no pixels"],
+)
+def test_bad_input_is_refused_with_its_reason(data: bytes, error: type[ImageError]) -> None:
+    with pytest.raises(error) as caught:
+        decode(data)
+    assert type(caught.value) is error
+    assert str(caught.value)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]), st.binary(max_size=400))
+def test_no_bytes_raise_anything_but_an_image_error(start: bytes, rest: bytes) -> None:
+    with contextlib.suppress(ImageError):
+        assert decode(start + rest).ndim == 3
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 255), st.sampled_from(["JPEG", "PNG"]))
+def test_one_broken_byte_raises_nothing_but_an_image_error(position: int, value: int, kind: str) -> None:
+    data = bytearray(encoded(Image.linear_gradient("L").resize((64, 64)), kind))
+    data[position % len(data)] = value
+    with contextlib.suppress(ImageError):
+        assert decode(data).shape[2] == 3
