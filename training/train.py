@@ -39,7 +39,12 @@ def main() -> None:
     except (DataError, RecipeError) as error:
         sys.exit(f"error: {error}")
     out = arguments.out or Path("runs") / recipe.name
-    artifact = train(recipe, splits["train"], splits["validation"], out, torch.device(arguments.device))
+    try:
+        artifact = train(recipe, splits["train"], splits["validation"], out, torch.device(arguments.device))
+    except RecipeError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(f"stopped; the same command goes on after the last finished epoch, from {out}")
     print(f"{artifact}: serve it with `cp {artifact} {artifact.parent}/fingerprints.npy model_store/ && make serve`")
 
 
