@@ -48,14 +48,19 @@ class Detector:
 
     def detect(self, image: np.ndarray) -> list[Detection]:
         """Faces in a BGR uint8 image `[height, width, 3]`, largest first."""
+        small, factor = _halve_or_more(image)
         found: list[Detection] = []
-        longest = max(image.shape[:2])
+        longest = max(small.shape[:2])
         for long_side in LOOKS:
-            seen = self._look(image, long_side)
+            seen = self._look(small, long_side)
             found = _without_overlaps(seen, found)
             if long_side >= longest or not _worth_another_look(found, long_side, longest):
                 break
-        return sorted(found, key=lambda face: face.width * face.height, reverse=True)
+        boxed = [
+            Detection(face.x * factor, face.y * factor, face.width * factor, face.height * factor, face.confidence)
+            for face in found
+        ]
+        return sorted(boxed, key=lambda face: face.width * face.height, reverse=True)
 
     def _look(self, image: np.ndarray, long_side: int) -> list[Detection]:
         """One pass of the network over the image with its long side scaled down to at most `long_side` pixels."""
@@ -78,6 +83,19 @@ class Detector:
         kept = cv2.dnn.NMSBoxes(boxes.tolist(), confidences.tolist(), MIN_CONFIDENCE, MAX_OVERLAP)
         ratio = np.array([width / scaled_width, height / scaled_height] * 2)
         return [Detection(*map(float, (*(boxes[i] * ratio), confidences[i]))) for i in kept]
+
+
+def _halve_or_more(image: np.ndarray) -> tuple[np.ndarray, int]:
+    """The image scaled down by a whole number, still no smaller than the largest look, and that number.
+
+    Averaging whole pixels takes OpenCV a fraction of the time of any other ratio, and each look would pay it anew.
+    """
+    factor = max(image.shape[:2]) // LOOKS[-1]
+    if factor < 2:
+        return image, 1
+    height, width = image.shape[0] // factor, image.shape[1] // factor
+    whole = image[: height * factor, : width * factor]
+    return cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA), factor
 
 
 def _worth_another_look(found: list[Detection], long_side: int, longest: int) -> bool:
