@@ -9,7 +9,7 @@ import numpy as np
 from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
 MAX_PIXELS = 25_000_000
-"""Largest image that is decoded: 25 Mpx are 75 MB of memory, and above what phones save by default."""
+"""Largest image that is decoded: decoded, 25 Mpx are 75 MB; most phones save 12."""
 
 MAX_SIDE = 16_384
 """Longest side: OpenCV's warps count pixels in 16 bits."""
