@@ -1,9 +1,10 @@
 """The HTTP contract as a typed Python client.
 
-from client.api import EmotionClient
-analysis = EmotionClient("http://127.0.0.1:8080").analyse(Path("photo.jpg").read_bytes())
-for face in analysis.faces:
-    print(face.emotion, face.confidence)
+    answer = EmotionClient("http://127.0.0.1:8080").analyse(Path("photo.jpg").read_bytes())
+    for face in answer.analysis.faces:
+        print(face.emotion, face.confidence)
+
+Nothing here needs Streamlit.
 """
 
 import time

@@ -61,7 +61,11 @@ def analyse(data: bytes, client: EmotionClient) -> None:
 
 def show_answer(data: bytes, answer: Answer) -> None:
     """The annotated photo beside its faces."""
-    image = drawing.open_upright(data)
+    try:
+        image = drawing.open_upright(data)
+    except (OSError, SyntaxError, ValueError):  # what Pillow raises for a file that only the service could read
+        st.error("The service could read this photo, but the page cannot show it. Save it anew and upload it again.")
+        return
     faces = answer.analysis.faces
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -110,7 +114,7 @@ def show_quality(report: Report | None) -> None:
     for column, (name, value) in zip(st.columns(4), numbers.items(), strict=True):
         column.metric(name, f"{value:.1%}" if name == "Accuracy" else f"{value:.3f}", border=True)
     st.caption(
-        f"On the {report.count:,} faces of FER-2013's PublicTest, one view a face. The accuracy lies between {low:.1%} "
+        f"On the {report.count:,} faces of {report.data.name}, one view a face. The accuracy lies between {low:.1%} "
         f"and {high:.1%} with 95 % confidence; people reach about 65 % on these photos. Precision, recall and F1 are "
         f"means over the seven classes. Stated confidence is off by {report.ece:.1%} on average."
     )
@@ -134,7 +138,7 @@ def show_limits() -> None:
         st.markdown(
             "- **An expression is not a feeling.** The model reads how a face looks in one moment; what a person "
             "feels, means or is like cannot be read from it.\n"
-            "- **It is often wrong**, above all on fear, sadness and anger, on faces turned away, covered or small, "
+            "- **It is often wrong**, above all on disgust, fear and sadness, on faces turned away, covered or small, "
             "and on people who are rare in its training photos.\n"
             "- **Not for** surveillance, hiring, schools, the workplace, policing, or influencing people. The European "
             "AI Act forbids inferring emotions at work and in schools, and asks that people be told wherever such a "

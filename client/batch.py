@@ -109,11 +109,11 @@ def _bounded(
 def _analyse(client: EmotionClient, path: Path, name: str) -> list[Row]:
     try:
         faces = _ask_patiently(client, path.read_bytes())
+    except (ServerAway, ServerBusy) as error:
+        raise ServiceLost(f"{error}, also after {len(PATIENCE)} more tries") from error
     except ImageRefused as error:
         return [{"file": name, "status": error.code, "message": str(error)}]
     except (ServiceError, OSError) as error:
-        if isinstance(error, (ServerAway, ServerBusy)):
-            raise ServiceLost(f"{error}, also after {len(PATIENCE)} more tries") from error
         return [{"file": name, "status": "error", "message": str(error)}]
     if not faces:
         return [{"file": name, "status": "no_face"}]
@@ -142,7 +142,7 @@ def _row(name: str, number: int, face: Face) -> Row:
 
 
 def _read_done(out: Path) -> set[str]:
-    """Names of the photos that `out` holds already; cuts off a last photo that was not written whole."""
+    """Names of the photos that `out` holds already; cuts off a last line that was not written whole."""
     if not out.exists():
         return set()
     text, header = out.read_text(encoding="utf-8"), ",".join(COLUMNS)

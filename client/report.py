@@ -17,11 +17,20 @@ class ClassScores(BaseModel):
     count: int
 
 
+class Data(BaseModel):
+    """What the scores were measured on."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+
+
 class Report(BaseModel):
     """The part of `model_store/report.json` that the page needs; fractions from 0 to 1."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+    data: Data
     count: int
     accuracy: float
     accuracy_interval: tuple[float, float]

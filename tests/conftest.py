@@ -71,7 +71,7 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
-    return Pipeline(MODEL, third_party.fetch(third_party.CENTERFACE), third_party.fetch(third_party.LANDMARKS))
+    return third_party.load_pipeline(MODEL)
 
 
 @pytest.fixture

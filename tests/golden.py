@@ -2,14 +2,13 @@
 
 import json
 
-from emotion.pipeline import Pipeline
 from tests.conftest import MODEL, analyse, photo_bytes
 from tests.unit.test_pipeline import GOLDEN
 from training import third_party
 
 
 def main() -> None:
-    pipeline = Pipeline(MODEL, third_party.fetch(third_party.CENTERFACE), third_party.fetch(third_party.LANDMARKS))
+    pipeline = third_party.load_pipeline(MODEL)
     golden = {}
     for name in ("smiling", "serious", "group", "landscape"):
         (result,) = analyse(pipeline, photo_bytes(name))

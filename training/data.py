@@ -27,9 +27,12 @@ class DataError(ValueError):
 
 @dataclass(frozen=True)
 class Split:
-    """One split of the data set: `images` uint8 `[N, 48, 48]` grey, `labels` int64 `[N]`, indices of `LABELS`."""
+    """Labelled faces: `images` uint8 `[N, 48, 48]` grey, `labels` int64 `[N]`, indices of `LABELS`.
 
-    name: str
+    `source` names them in reports.
+    """
+
+    source: str
     images: np.ndarray
     labels: np.ndarray
 
@@ -56,7 +59,10 @@ def load_splits(path: Path, names: tuple[str, ...]) -> dict[str, Split]:
     for name in names:
         if not labels[name]:
             raise DataError(f"{path.name}: no rows with Usage {SPLITS[name]!r}; the split {name!r} is empty")
-    return {name: Split(name, np.stack(images[name]), np.array(labels[name], dtype=np.int64)) for name in names}
+    return {
+        name: Split(f"FER-2013 {SPLITS[name]}", np.stack(images[name]), np.array(labels[name], dtype=np.int64))
+        for name in names
+    }
 
 
 def fingerprints(images: np.ndarray) -> np.ndarray:

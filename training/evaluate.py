@@ -69,7 +69,7 @@ def evaluate(artifact: Artifact, split: Split, trained_on: np.ndarray | None, mi
         probabilities = (probabilities + artifact.probabilities(predict_logits(artifact.network, mirrored)).numpy()) / 2
     report: dict[str, Any] = {
         "model": {"name": artifact.name, "version": artifact.version},
-        "data": _describe(split),
+        "data": {"name": split.source},
         "views_per_face": 2 if mirror else 1,
         "temperature": artifact.temperature,
         **score(probabilities, split.labels),
@@ -187,12 +187,6 @@ def _macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
     both = np.bincount(labels, minlength=size) + np.bincount(predicted, minlength=size)
     present = np.bincount(labels, minlength=size) > 0
     return float((2 * hits[present] / both[present]).mean())
-
-
-def _describe(split: Split) -> dict[str, str]:
-    if split.name in SPLITS:
-        return {"name": f"FER-2013 {SPLITS[split.name]}", "split": split.name}
-    return {"name": split.name}
 
 
 def _rounded(value: float) -> float:

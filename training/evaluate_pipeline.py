@@ -30,9 +30,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         split = load_splits(arguments.data, (arguments.split,))[arguments.split]
-        pipeline = Pipeline(
-            arguments.model, third_party.fetch(third_party.CENTERFACE), third_party.fetch(third_party.LANDMARKS)
-        )
+        pipeline = third_party.load_pipeline(arguments.model)
     except (DataError, FileNotFoundError, ValueError, third_party.VerificationError) as error:
         sys.exit(f"error: {error}")
     bare = np.array([np.argmax(row) for row in pipeline.classify(list(split.images))])

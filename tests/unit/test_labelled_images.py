@@ -67,6 +67,12 @@ def test_a_wrong_list_names_the_line(tmp_path: Path, rows: str, message: str) ->
         load_faces(listing, "test")
 
 
+def test_a_folder_called_test_is_not_reported_as_fer2013(tmp_path: Path, grey_faces: np.ndarray) -> None:
+    save(tmp_path / "test" / "happy" / "0.png", grey_faces[0])
+    report = evaluate(load_artifact(MODEL), load_faces(tmp_path / "test", "test"), trained_on=None)
+    assert report["data"] == {"name": "test"}
+
+
 def test_a_folder_that_is_no_class_is_named(tmp_path: Path) -> None:
     (tmp_path / "confused").mkdir()
     with pytest.raises(DataError, match="folder confused: 'confused' is no class"):
