@@ -1,17 +1,19 @@
 # Thin targets: each is a command or two that also works by hand.
-#   make run | test | serve | mar | train DATA=… | evaluate DATA=… | bench | lint
+#   make run | test | serve | mar | train DATA=… | compress DATA=… | evaluate DATA=… | bench | lint
 # TORCH_BACKEND=cpu|cu130|auto installs another build of torch (smaller, or for a GPU).
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RECIPE ?= vgg-small
+NETWORK ?= vgg-small
+VERSION ?= 1.1.0
 SPLIT ?= test
-MODEL ?= model_store/emotion.pt
+MODEL ?= model_store/emotion.onnx
 OUT ?= report.json
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar train evaluate pipeline framing bench lint lock clean
+.PHONY: run test serve mar train compress release ablation evaluate pipeline framing bench bench-client lint lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -22,7 +24,7 @@ serve: $(BIN)/.installed model_store/emotion.mar
 
 mar: model_store/emotion.mar
 
-model_store/emotion.mar: $(BIN)/.installed model_store/emotion.pt training/package.py training/third_party.py \
+model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx training/package.py training/third_party.py \
 		$(shell find handler -name '*.py' -o -name '*.yaml')
 	$(BIN)/python -m training.package
 
@@ -38,6 +40,25 @@ lint: $(BIN)/.installed
 train: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE)
+
+# Pruning and int8, measured against each other; the best combination goes into model_store/.
+compress: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
+
+# From the data file to everything in model_store/: each step is skipped or resumed where it was done before.
+release: $(BIN)/.installed
+	$(need-data)
+	for recipe in $(NETWORK) $(NETWORK)-pruned; do \
+		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe || exit; done
+	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
+	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
+	$(BIN)/python -m training.model_card
+
+# What each part of the recipe is worth: training/ABLATION.md.
+ablation: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.ablation --data $(DATA)
 
 evaluate: $(BIN)/.installed
 	$(need-data)
@@ -55,6 +76,10 @@ framing: $(BIN)/.installed
 
 bench: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m bench.service
+
+# The page in Chromium, and the batch command.
+bench-client: $(BIN)/.installed model_store/emotion.mar
+	$(BIN)/python -m bench.client
 
 # Everything is pinned by version and hash. The hashes are those of the builds on PyPI; another TORCH_BACKEND brings
 # builds from elsewhere, so there the versions alone are pinned.

@@ -6,6 +6,7 @@ The only file that imports `ts`. The pipeline knows nothing of requests; this fi
 import base64
 import binascii
 import json
+import re
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,8 @@ from emotion.pipeline import STAGES, Face, Pipeline, Result
 Row = dict[str, Any]
 """One request as TorchServe hands it over: parameter names and values."""
 
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
 JSON_FORM = '{"image": "<base64>"}'
 
 
@@ -32,7 +35,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         """Load the models from the unpacked archive."""
         folder = Path(context.system_properties["model_dir"])
         self.pipeline = Pipeline(
-            artifact=folder / context.manifest["model"]["serializedFile"],
+            model=folder / context.manifest["model"]["serializedFile"],
             detector=folder / "centerface.onnx",
             landmarks=folder / "shape_predictor_5_face_landmarks.dat",
         )
@@ -57,7 +60,22 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
     def postprocess(self, data: list[Result | ImageError]) -> list[str]:
         """Bodies by the HTTP contract; also where each outcome is counted."""
-        return [self._answer(index, result) for index, result in enumerate(data)]
+        return [self._logged(index, result) for index, result in enumerate(data)]
+
+    def _logged(self, index: int, result: Result | ImageError) -> str:
+        """The answer, and one log line: an id, sizes and times, nothing of the image."""
+        if isinstance(result, ImageError):
+            outcome = f"status={result.status} error={result.code}"
+        else:
+            outcome = f"status=200 faces={len(result.faces)} ms={sum(result.timings_ms.values()):.1f}"
+        # TorchServe takes a worker's output as its log; log4j2.xml lets lines of this form pass.
+        print(f"request id={self._request_id(index)} {outcome}", flush=True)
+        return self._answer(index, result)
+
+    def _request_id(self, index: int) -> str:
+        """The id that the client sent as `X-Request-Id`, where it is fit for a log line, or else TorchServe's own."""
+        sent = self.context.get_request_header(index, "X-Request-Id") or ""
+        return sent if REQUEST_ID.fullmatch(sent) else str(self.context.get_request_id(index))
 
     def _answer(self, index: int, result: Result | ImageError) -> str:
         self.context.set_response_content_type(index, "application/json")
@@ -66,10 +84,10 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.code)
             return json.dumps({"error": {"code": result.code, "message": str(result)}})
         self._count(result)
-        artifact = self.pipeline.artifact
+        model = self.pipeline.classifier
         return json.dumps(
             {
-                "model": {"name": artifact.name, "version": artifact.version},
+                "model": {"name": model.name, "version": model.version, "runtime": model.runtime},
                 "image": {"width": result.width, "height": result.height},
                 "faces": [_face_json(face) for face in result.faces],
                 "timings_ms": {stage: round(result.timings_ms[stage], 2) for stage in STAGES},

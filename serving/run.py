@@ -1,22 +1,13 @@
 """Run the whole service in the foreground: TorchServe, then the Streamlit client. `python -m serving.run`"""
 
 import argparse
-import os
 import subprocess
 import sys
 import time
-import urllib.request
 
-from serving.processes import running, stopping_on_signals
-from serving.server import (
-    ROOT,
-    Addresses,
-    ServerFailed,
-    add_port_arguments,
-    check_port,
-    torchserve,
-    wait_until_ready,
-)
+from serving.page import page
+from serving.processes import stopping_on_signals
+from serving.server import Addresses, ServerFailed, add_port_arguments, check_port, torchserve, wait_until_ready
 
 
 def main() -> None:
@@ -27,45 +18,16 @@ def main() -> None:
     page_port = arguments.pop("page_port")
     addresses = Addresses(**arguments)
     try:
-        check_port("page", page_port)
+        check_port("page", page_port)  # now, and not after the server came up
         with stopping_on_signals(), torchserve(addresses) as server:
             print("starting TorchServe …", flush=True)
             wait_until_ready(server, addresses)
-            with running(_page_command(page_port), _page_environment(addresses)) as page:
-                _wait_for_page(page, page_port)
+            with page(page_port, addresses) as page_process:
                 print(f"ready: the page is at http://127.0.0.1:{page_port}, the service at {addresses.predictions}")
                 print("Ctrl-C stops both", flush=True)
-                _wait_for_either(server, page)
+                _wait_for_either(server, page_process)
     except ServerFailed as error:
         sys.exit(f"error: {error}")
-
-
-def _page_command(port: int) -> list[str]:
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "client" / "app.py")]
-    return [
-        *command,
-        "--server.address",
-        "127.0.0.1",
-        "--server.port",
-        str(port),
-        "--server.headless",
-        "true",
-    ]
-
-
-def _page_environment(addresses: Addresses) -> dict[str, str]:
-    return os.environ | {"EMOTION_SERVER": f"http://127.0.0.1:{addresses.inference}"}
-
-
-def _wait_for_page(page: subprocess.Popen[bytes], port: int, timeout: float = 60.0) -> None:
-    deadline = time.monotonic() + timeout
-    while page.poll() is None and time.monotonic() < deadline:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise ServerFailed(f"the page did not come up on port {port} within {timeout:.0f} s; see its log above")
 
 
 def _wait_for_either(*processes: subprocess.Popen[bytes]) -> None:

@@ -146,6 +146,8 @@ def _environment(addresses: Addresses, scratch: Path) -> dict[str, str]:
     environment["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
     environment["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
     environment["TS_METRICS_ADDRESS"] = f"http://127.0.0.1:{addresses.metrics}"
+    # Nobody speaks gRPC with it, and it cannot be switched off: any free ports, or two servers would fight over 7070.
+    environment["TS_GRPC_INFERENCE_PORT"] = environment["TS_GRPC_MANAGEMENT_PORT"] = "0"
     # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON.
     environment["TS_DECODE_INPUT_REQUEST"] = "false"
     return environment

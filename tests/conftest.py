@@ -9,13 +9,17 @@ import numpy as np
 import pytest
 import skimage
 import sklearn
+import torch
 from PIL import Image
 
 from emotion.pipeline import Pipeline, Result
 from training import third_party
 
+# The networks of the tests are tiny: threads would only get in each other's way, badly so on a busy machine.
+torch.set_num_threads(1)
+
 ROOT = Path(__file__).resolve().parent.parent
-MODEL = ROOT / "model_store" / "emotion.pt"
+MODEL = ROOT / "model_store" / "emotion.onnx"
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
 
 GROUP = third_party.PackagedFile(

@@ -11,14 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
+from emotion.classifier import INPUT_SIZE
 from emotion.labels import LABELS
-from emotion.network import INPUT_SIZE
 
 SPLITS = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 """Our names of the splits and the values of the file's `Usage` column."""
 
 PIXELS = INPUT_SIZE * INPUT_SIZE
 COLUMNS = ("emotion", "pixels", "Usage")
+
+VOTES = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
+"""The columns of the FER+ file that have a FER-2013 class, in the order of `LABELS`. Votes for contempt, "unknown"
+and "not a face" have none."""
 
 
 class DataError(ValueError):
@@ -30,14 +34,21 @@ class Split:
     """Labelled faces: `images` uint8 `[N, 48, 48]` grey, `labels` int64 `[N]`, indices of `LABELS`.
 
     `source` names them in reports.
+    `votes`: shares of the FER+ annotators' votes, float32 `[N, 7]`, where they were loaded; see `load_votes`.
     """
 
     source: str
     images: np.ndarray
     labels: np.ndarray
+    votes: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def where(self, kept: np.ndarray) -> "Split":
+        """The faces for which `kept`, bool `[N]`, is true."""
+        votes = None if self.votes is None else self.votes[kept]
+        return Split(self.source, self.images[kept], self.labels[kept], votes)
 
 
 def load_splits(path: Path, names: tuple[str, ...]) -> dict[str, Split]:
@@ -49,7 +60,8 @@ def load_splits(path: Path, names: tuple[str, ...]) -> dict[str, Split]:
     usage_to_name = {usage: name for name, usage in SPLITS.items()}
     images: dict[str, list[np.ndarray]] = {name: [] for name in names}
     labels: dict[str, list[int]] = {name: [] for name in names}
-    for line, emotion, pixels, usage in _rows(path):
+    for line, (emotion, pixels, spaced_usage) in _columns(path, COLUMNS):
+        usage = spaced_usage.strip()
         if usage not in usage_to_name:
             raise DataError(f"{path.name} line {line}: Usage is {usage!r}; expected one of {sorted(usage_to_name)}")
         name = usage_to_name[usage]
@@ -63,6 +75,24 @@ def load_splits(path: Path, names: tuple[str, ...]) -> dict[str, Split]:
         name: Split(f"FER-2013 {SPLITS[name]}", np.stack(images[name]), np.array(labels[name], dtype=np.int64))
         for name in names
     }
+
+
+def load_votes(path: Path, split: str, count: int) -> np.ndarray:
+    """FER+ votes for the `count` rows of `split`, as shares: float32 `[count, 7]`, in the order of `LABELS`.
+
+    A face without a single vote for one of the seven classes has a row of zeros. `path`: `fer2013new.csv`, whose rows
+    stand in the order of FER-2013's. Raises `DataError` for a missing file or column, or another number of rows.
+    """
+    rows = [
+        [_parse_votes(text, path.name, line) for text in votes]
+        for line, (usage, *votes) in _columns(path, ("Usage", *VOTES))
+        if usage.strip() == SPLITS[split]
+    ]
+    if len(rows) != count:
+        raise DataError(f"{path.name}: {len(rows)} rows with Usage {SPLITS[split]!r}; the faces have {count}")
+    counts = np.array(rows, dtype=np.float32)
+    shares: np.ndarray = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    return shares
 
 
 def fingerprints(images: np.ndarray) -> np.ndarray:
@@ -81,7 +111,8 @@ def load_fingerprints(path: Path) -> np.ndarray | None:
     return np.load(path) if path.exists() else None
 
 
-def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
+def _columns(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[int, list[str]]]:
+    """Line number and the `wanted` columns of each row of a CSV file, packed with gzip or not."""
     if not path.is_file():
         raise DataError(f"no data file at {path}; pass DATA=…/fer2013.csv.gz, the file from Kaggle")
     with path.open("rb") as raw:
@@ -91,14 +122,14 @@ def _rows(path: Path) -> Iterator[tuple[int, str, str, str]]:
             # The newer file names its columns " Usage" and " pixels", with a space in front.
             reader = csv.reader(io.TextIOWrapper(binary, encoding="utf-8", newline=""), skipinitialspace=True)
             header = [column.strip() for column in next(reader, [])]
-            missing = [column for column in COLUMNS if column not in header]
+            missing = [column for column in wanted if column not in header]
             if missing:
-                raise DataError(f"{path.name}: no column {missing[0]!r}; the header is {header}, expected {COLUMNS}")
-            emotion, pixels, usage = (header.index(column) for column in COLUMNS)
+                raise DataError(f"{path.name}: no column {missing[0]!r}; the header is {header}, expected {wanted}")
+            places = [header.index(column) for column in wanted]
             for row in reader:
                 if len(row) != len(header):
                     raise DataError(f"{path.name} line {reader.line_num}: {len(row)} fields, expected {len(header)}")
-                yield reader.line_num, row[emotion], row[pixels], row[usage].strip()
+                yield reader.line_num, [row[place] for place in places]
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{path.name}: the archive is truncated or broken ({error}); download it again") from error
     except (UnicodeDecodeError, csv.Error) as error:
@@ -122,3 +153,9 @@ def _parse_label(text: str, file: str, line: int) -> int:
     if not 0 <= label < len(LABELS):
         raise DataError(f"{file} line {line}: emotion is {text!r}, expected 0 to {len(LABELS) - 1}")
     return label
+
+
+def _parse_votes(text: str, file: str, line: int) -> int:
+    if not text.strip().isdecimal():
+        raise DataError(f"{file} line {line}: {text!r} is not a number of votes")
+    return int(text)

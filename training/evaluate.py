@@ -3,6 +3,7 @@
     python -m training.evaluate --data fer2013.csv.gz --split validation --out report.json
     python -m training.evaluate --data folder/         # folder/<class>/…png
     python -m training.evaluate --data faces.csv       # columns path, label
+    python -m training.evaluate --data fer2013.csv.gz --model runs/a/emotion.pt runs/b/emotion.pt   # an ensemble
 
 One view of each face unless `--mirror` averages it with its mirror image. Prints a table and writes JSON, and with
 `--plots` PNG files. Scores stand twice: on all faces, and without the images that are pixel for pixel among those the
@@ -17,17 +18,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from emotion.artifact import Artifact, load_artifact
+from emotion.classifier import Classifier, load_classifier, softmax
 from emotion.labels import LABELS
 from training.data import SPLITS, DataError, Split, fingerprints, load_fingerprints, load_splits
 from training.labelled_images import is_path_list, load_folder, load_path_list
 from training.plots import write_plots
-from training.scoring import predict_logits
+from training.scoring import Ensemble, classify, fit_temperature
 
-RESAMPLES, CONFIDENCE_LEVEL, SEED = 2000, 0.95, 0
-"""Of the bootstrap (Efron 1979), which draws faces with replacement."""
+RESAMPLES, TAILS, SEED = 2000, (0.025, 0.975), 0
+"""Of the bootstrap (Efron 1979), which draws faces with replacement; the tails cut out a 95 % interval."""
+
+FOLDS = 5
+"""Of the cross-fitted calibration error."""
 
 CALIBRATION_BINS = 15
 """Of the expected calibration error, as in Guo et al. 2017."""
@@ -36,12 +39,13 @@ CALIBRATION_BINS = 15
 def main() -> None:
     arguments = _parse_arguments()
     try:
-        artifact = load_artifact(arguments.model)
+        members = [load_classifier(path) for path in arguments.model]
         split = load_faces(arguments.data, arguments.split)
     except (DataError, FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
-    trained_on = load_fingerprints(arguments.model.with_name("fingerprints.npy"))
-    report = evaluate(artifact, split, trained_on, arguments.mirror)
+    classifier = members[0] if len(members) == 1 else Ensemble(members)
+    trained_on = load_fingerprints(arguments.model[0].with_name("fingerprints.npy"))
+    report = evaluate(classifier, split, trained_on, arguments.mirror)
     arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print_report(report)
     written = [arguments.out, *(write_plots(report, arguments.plots) if arguments.plots else [])]
@@ -57,22 +61,25 @@ def load_faces(data: Path, split: str) -> Split:
     return load_splits(data, (split,))[split]
 
 
-def evaluate(artifact: Artifact, split: Split, trained_on: np.ndarray | None, mirror: bool = False) -> dict[str, Any]:
-    """The report of `artifact` on `split`.
+def evaluate(
+    classifier: Classifier, split: Split, trained_on: np.ndarray | None, mirror: bool = False
+) -> dict[str, Any]:
+    """The report of `classifier` on `split`.
 
     `trained_on`: fingerprints of the training images, or None if they are not known; then nothing is de-duplicated.
     `mirror`: average the probabilities of each face and its mirror image (test-time augmentation).
     """
-    probabilities = artifact.probabilities(predict_logits(artifact.network, split.images)).numpy()
+    logits = [classify(classifier, split.images)]
     if mirror:
-        mirrored = np.ascontiguousarray(split.images[:, :, ::-1])
-        probabilities = (probabilities + artifact.probabilities(predict_logits(artifact.network, mirrored)).numpy()) / 2
+        logits.append(classify(classifier, np.ascontiguousarray(split.images[:, :, ::-1])))
+    probabilities = np.mean([softmax(each, classifier.temperature) for each in logits], axis=0)
     report: dict[str, Any] = {
-        "model": {"name": artifact.name, "version": artifact.version},
+        "model": {"name": classifier.name, "version": classifier.version, "runtime": classifier.runtime},
         "data": {"name": split.source},
-        "views_per_face": 2 if mirror else 1,
-        "temperature": artifact.temperature,
+        "views_per_face": len(logits),
+        "temperature": classifier.temperature,
         **score(probabilities, split.labels),
+        "ece_cross_fitted": cross_fitted_calibration_error(logits, split.labels),
         "reliability": reliability(probabilities, split.labels),
         "coverage": coverage(probabilities, split.labels),
     }
@@ -84,37 +91,80 @@ def evaluate(artifact: Artifact, split: Split, trained_on: np.ndarray | None, mi
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Scores for `probabilities` `[N, 7]` and `labels` `[N]`, rounded to what N can support."""
-    predicted = probabilities.argmax(1)
-    classes = range(len(LABELS))
-    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    present = support > 0
+    """Scores for `probabilities` `[N, 7]` and `labels` `[N]`, rounded to what N can support, with 95 % intervals."""
+    size = len(LABELS)
+    cells = labels * size + probabilities.argmax(1)
+    confusion = np.bincount(cells, minlength=size * size).reshape(1, size, size)
+    generator = np.random.default_rng(SEED)
+    resampled = np.stack(
+        [
+            np.bincount(cells[generator.integers(len(cells), size=len(cells))], minlength=size * size)
+            for _ in range(RESAMPLES)
+        ]
+    ).reshape(RESAMPLES, size, size)
+    values = {name: value[0] for name, value in _statistics(confusion).items()}
+    intervals = {name: np.quantile(value, TAILS, axis=0) for name, value in _statistics(resampled).items()}
+    overall = ("accuracy", "macro_precision", "macro_recall", "macro_f1")
+    support = confusion[0].sum(axis=1)
     return {
         "count": len(labels),
-        "accuracy": _rounded((predicted == labels).mean()),
-        "accuracy_interval": _interval(predicted, labels, lambda p, y: float((p == y).mean())),
-        "macro_precision": _rounded(precision[present].mean()),
-        "macro_recall": _rounded(recall[present].mean()),
-        "macro_f1": _rounded(f1[present].mean()),
-        "macro_f1_interval": _interval(predicted, labels, _macro_f1),
+        **{name: _rounded(values[name]) for name in overall},
+        **{f"{name}_interval": _pair(intervals[name]) for name in overall},
         "ece": _rounded(expected_calibration_error(probabilities, labels)),
         "per_class": {
             label: {
-                "precision": _rounded(precision[i]),
-                "recall": _rounded(recall[i]),
-                "f1": _rounded(f1[i]),
-                "count": int(support[i]),
+                **{name: _rounded(values[name][index]) for name in ("precision", "recall", "f1")},
+                **{f"{name}_interval": _pair(intervals[name][:, index]) for name in ("precision", "recall", "f1")},
+                "count": int(support[index]),
             }
-            for i, label in enumerate(LABELS)
+            for index, label in enumerate(LABELS)
         },
-        "confusion_matrix": confusion_matrix(labels, predicted, labels=classes).tolist(),
+        "confusion_matrix": confusion[0].tolist(),
     }
+
+
+def _statistics(confusion: np.ndarray) -> dict[str, np.ndarray]:
+    """Accuracy, scores of each class and their macro means for confusion matrices `[M, 7, 7]`, rows true.
+
+    What divides by nothing is 0. The means are over the classes that occur in the matrix.
+    """
+    hits = np.diagonal(confusion, axis1=1, axis2=2).astype(float)
+    true, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
+    by_class = {
+        "precision": hits / np.maximum(predicted, 1),
+        "recall": hits / np.maximum(true, 1),
+        "f1": 2 * hits / np.maximum(true + predicted, 1),
+    }
+    present = true > 0
+    macro = {
+        f"macro_{name}": np.where(present, value, 0).sum(axis=1) / present.sum(axis=1)
+        for name, value in by_class.items()
+    }
+    return {"accuracy": hits.sum(axis=1) / true.sum(axis=1), **by_class, **macro}
 
 
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean distance between confidence and accuracy over equally wide bins of confidence (Guo et al. 2017, eq. 3)."""
     bins = reliability(probabilities, labels)
     return sum(each["count"] * abs(each["accuracy"] - each["confidence"]) for each in bins) / len(labels)
+
+
+def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray) -> float | None:
+    """The calibration error of probabilities whose temperature was fitted on other faces of the same split.
+
+    The split is cut into `FOLDS`; each fold is scored with the temperature fitted on the other ones. On the split that
+    calibrated the model, this says what a temperature is worth on faces it has not seen. `logits`: `[N, 7]` each,
+    one for every view. None where there are fewer faces than folds.
+    """
+    if len(labels) < FOLDS:
+        return None
+    fold = np.random.default_rng(SEED).permutation(len(labels)) % FOLDS
+    probabilities = np.empty(logits[0].shape)
+    for each in range(FOLDS):
+        held_out = fold == each
+        temperature = fit_temperature(torch.from_numpy(logits[0][~held_out]), torch.from_numpy(labels[~held_out]))
+        probabilities[held_out] = np.mean([softmax(view[held_out], temperature) for view in logits], axis=0)
+    return _rounded(expected_calibration_error(probabilities, labels))
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:
@@ -155,7 +205,8 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, fl
 
 def print_report(report: dict[str, Any]) -> None:
     """The report as a table for people."""
-    print(f"{report['model']['name']} {report['model']['version']} on {report['data']['name']}")
+    model = report["model"]
+    print(f"{model['name']} {model['version']} ({model['runtime']}) on {report['data']['name']}")
     for title, part in (("all faces", report), ("without training duplicates", report.get("deduplicated"))):
         if part is None:
             continue
@@ -164,6 +215,8 @@ def print_report(report: dict[str, Any]) -> None:
             f"{title}: {part['count']} faces  accuracy {part['accuracy']:.2%} ({low:.2%} to {high:.2%})  "
             f"macro-F1 {part['macro_f1']:.4f}  calibration error {part['ece']:.4f}"
         )
+    if report["ece_cross_fitted"] is not None:
+        print(f"calibration error with the temperature fitted on other faces: {report['ece_cross_fitted']:.4f}")
     print(f"\n{'':12}{'precision':>10}{'recall':>8}{'F1':>8}{'count':>7}   confusion: rows true, columns predicted")
     for row, (label, scores) in zip(report["confusion_matrix"], report["per_class"].items(), strict=True):
         cells = "".join(f"{cell:6d}" for cell in row)
@@ -171,22 +224,8 @@ def print_report(report: dict[str, Any]) -> None:
         print(f"{label:12}{numbers}   {cells}")
 
 
-def _interval(predicted: np.ndarray, labels: np.ndarray, statistic: Any) -> list[float]:
-    """Percentile bootstrap interval of `statistic(predicted, labels)`."""
-    generator = np.random.default_rng(SEED)
-    draws = generator.integers(len(labels), size=(RESAMPLES, len(labels)))
-    values = [statistic(predicted[draw], labels[draw]) for draw in draws]
-    tail = (1 - CONFIDENCE_LEVEL) / 2
-    return [_rounded(value) for value in np.quantile(values, [tail, 1 - tail])]
-
-
-def _macro_f1(predicted: np.ndarray, labels: np.ndarray) -> float:
-    """Macro F1 over the classes that occur; scikit-learn's is too slow to call 2,000 times."""
-    size = len(LABELS)
-    hits = np.bincount(labels[predicted == labels], minlength=size)
-    both = np.bincount(labels, minlength=size) + np.bincount(predicted, minlength=size)
-    present = np.bincount(labels, minlength=size) > 0
-    return float((2 * hits[present] / both[present]).mean())
+def _pair(interval: np.ndarray) -> list[float]:
+    return [_rounded(bound) for bound in interval]
 
 
 def _rounded(value: float) -> float:
@@ -197,7 +236,13 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a FER-2013 file, a folder of classes, a CSV of paths")
     parser.add_argument("--split", choices=tuple(SPLITS), default="test")
-    parser.add_argument("--model", type=Path, default=Path("model_store/emotion.pt"))
+    parser.add_argument(
+        "--model",
+        type=Path,
+        nargs="+",
+        default=[Path("model_store/emotion.onnx")],
+        help="several answer as an ensemble",
+    )
     parser.add_argument("--mirror", action="store_true", help="average each face with its mirror image")
     parser.add_argument("--out", type=Path, default=Path("report.json"))
     parser.add_argument("--plots", type=Path, help="folder for the plots")

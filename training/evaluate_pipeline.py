@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="fer2013.csv, fer2013.csv.gz or icml_face_data.csv")
     parser.add_argument("--split", choices=tuple(SPLITS), default="validation")
-    parser.add_argument("--model", type=Path, default=Path("model_store/emotion.pt"))
+    parser.add_argument("--model", type=Path, default=Path("model_store/emotion.onnx"))
     arguments = parser.parse_args()
     try:
         split = load_splits(arguments.data, (arguments.split,))[arguments.split]

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion.classifier import INPUT_SIZE
 from emotion.labels import LABELS
-from emotion.network import INPUT_SIZE
 from training.data import DataError, Split
 
 ALIASES = {

@@ -1,6 +1,6 @@
 """Build the TorchServe archive `model_store/emotion.mar`.
 
-python -m training.package [--model model_store/emotion.pt] [--out model_store/emotion.mar]
+python -m training.package [--model model_store/emotion.onnx] [--out model_store/emotion.mar]
 """
 
 import argparse
@@ -10,12 +10,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from emotion.artifact import load_artifact
+from emotion.classifier import load_classifier
 from training import third_party
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLER = ROOT / "handler"
-MODEL = ROOT / "model_store" / "emotion.pt"
+MODEL = ROOT / "model_store" / "emotion.onnx"
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
 
 
@@ -33,19 +33,19 @@ def main() -> None:
 
 def package(model: Path, out: Path) -> None:
     """Archive the handler, the pipeline, the weights and the verified third-party models into `out`."""
-    artifact = load_artifact(model)
+    classifier = load_classifier(model)
     detector = third_party.fetch(third_party.CENTERFACE)
     landmarks = third_party.fetch(third_party.LANDMARKS)
     with tempfile.TemporaryDirectory(prefix="emotion-mar-") as scratch:
         root = Path(scratch) / "root"
         shutil.copytree(HANDLER / "emotion", root / "emotion", ignore=shutil.ignore_patterns("__pycache__"))
         command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--force"]
-        command += ["--model-name", artifact.name, "--version", artifact.version]
+        command += ["--model-name", classifier.name, "--version", classifier.version]
         command += ["--handler", str(HANDLER / "emotion_handler.py"), "--serialized-file", str(model)]
         command += ["--config-file", str(HANDLER / "model-config.yaml")]
         command += ["--extra-files", f"{root},{detector},{landmarks}", "--export-path", scratch]
         subprocess.run(command, check=True)
-        shutil.move(Path(scratch) / f"{artifact.name}.mar", out)
+        shutil.move(Path(scratch) / f"{classifier.name}.mar", out)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """A recipe file: everything about a training run but the data."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
 class RecipeError(ValueError):
@@ -17,9 +18,20 @@ class _Section(BaseModel):
 class NetworkRecipe(_Section):
     """See `emotion.network.NetworkConfig`; the pixel statistics are measured, not chosen."""
 
-    widths: tuple[int, ...]
-    depth: int = Field(ge=1)
+    widths: tuple[int, ...] = Field(min_length=1, description="channels of each stage")
+    depth: int = Field(ge=1, description="3×3 convolutions in each stage; an even number where residual")
+    residual: bool = False
     dropout: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _pairs(self) -> "NetworkRecipe":
+        if self.residual and self.depth % 2:
+            raise ValueError(f"depth is {self.depth}; residual stages need an even one")
+        return self
+
+    @property
+    def stages(self) -> tuple[tuple[int, ...], ...]:
+        return tuple((width,) * self.depth for width in self.widths)
 
 
 class AugmentationRecipe(_Section):
@@ -34,39 +46,105 @@ class AugmentationRecipe(_Section):
     erasing: float = Field(ge=0, le=1, description="probability that a rectangle is erased")
 
 
+class MixingRecipe(_Section):
+    """See `training.augmentation.mix`; the probabilities are of a batch."""
+
+    mixup: float = Field(ge=0, le=1)
+    cutmix: float = Field(ge=0, le=1)
+    alpha: float = Field(gt=0, description="both parameters of the beta distribution of the shares")
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "MixingRecipe":
+        if self.mixup + self.cutmix > 1:
+            raise ValueError(f"mixup + cutmix is {self.mixup + self.cutmix}; a batch gets one of them, so at most 1")
+        return self
+
+
 class OptimizationRecipe(_Section):
     """AdamW under a one-cycle schedule (Smith & Topin 2018); the exponential average of the weights is kept."""
 
     epochs: int = Field(ge=1)
+    cycles: int = Field(
+        default=1, ge=1, description="times the schedule runs (warm restarts, Loshchilov & Hutter 2017)"
+    )
     batch_size: int = Field(ge=1)
     peak_learning_rate: float = Field(gt=0)
-    warm_up: float = Field(ge=0, le=1, description="fraction of the run in which the rate rises")
+    warm_up: float = Field(ge=0, le=1, description="fraction of a cycle in which the rate rises")
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
     average_decay: float = Field(ge=0, lt=1, description="of the moving average of the weights, per step")
 
+    @model_validator(mode="after")
+    def _whole_cycles(self) -> "OptimizationRecipe":
+        if self.epochs % self.cycles:
+            raise ValueError(f"{self.epochs} epochs cannot be cut into {self.cycles} cycles of whole epochs")
+        return self
+
+    @property
+    def cycle_epochs(self) -> int:
+        return self.epochs // self.cycles
+
+
+class DistillationRecipe(_Section):
+    """Targets from an ensemble of trained networks (Hinton et al. 2015)."""
+
+    teachers: tuple[str, ...] = Field(min_length=1, description="artifacts, as paths inside the folder of runs")
+    weight: float = Field(ge=0, le=1, description="share of the teachers' answer in the target, the label has the rest")
+    temperature: float = Field(gt=0, description="divides the teachers' logits")
+
+
+class VotesRecipe(_Section):
+    """FER+ votes (Barsoum et al. 2016) as the target of a second head, which is dropped after training."""
+
+    weight: float = Field(gt=0, description="of the second head's loss; the first head's is 1")
+
+
+class StartRecipe(_Section):
+    """Go on from a trained network, all of it or what `training.pruning` leaves."""
+
+    network: str = Field(description="its artifact, as a path inside the folder of runs")
+    prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
+    round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
+
 
 class Recipe(_Section):
-    """A whole recipe; an unknown key is an error."""
+    """A whole recipe; an unknown key is an error. The network is either new (`network`) or `start`s from another."""
 
     name: str
     version: str
     seed: int
-    network: NetworkRecipe
+    drop_duplicates: bool = Field(default=False, description="train without the images that validation has too")
+    network: NetworkRecipe | None = None
+    start: StartRecipe | None = None
     augmentation: AugmentationRecipe
     optimization: OptimizationRecipe
+    mixing: MixingRecipe | None = None
+    distillation: DistillationRecipe | None = None
+    votes: VotesRecipe | None = None
+
+    @model_validator(mode="after")
+    def _one_start(self) -> "Recipe":
+        if (self.network is None) == (self.start is None):
+            raise ValueError("a recipe has either a [network] or a [start] section")
+        return self
 
 
-def load_recipe(path: Path) -> Recipe:
-    """Read a recipe; raises `RecipeError` naming each missing, unknown or out-of-range key."""
+def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
+    """Read a recipe; raises `RecipeError` naming each missing, unknown or out-of-range key.
+
+    `changes`: settings that replace or add to the file's, each as `section.key=value` in TOML's notation.
+    """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
+        for change in changes:
+            for section, value in tomllib.loads(change).items():
+                content[section] = content.get(section, {}) | value if isinstance(value, dict) else value
         return Recipe.model_validate(content)
     except FileNotFoundError as error:
         known = ", ".join(sorted(found.stem for found in path.parent.glob("*.toml"))) or "none"
         raise RecipeError(f"no recipe at {path}; recipes there: {known}") from error
     except tomllib.TOMLDecodeError as error:
-        raise RecipeError(f"{path.name}: not TOML ({error})") from error
+        raise RecipeError(f"{' '.join((path.name, *changes))}: not TOML ({error})") from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise RecipeError(f"{path.name}: {problems}") from error

@@ -1,11 +1,14 @@
-"""Run a network over a split, fit its temperature."""
+"""Run a network over a split, fit and check its temperature."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from scipy.optimize import minimize_scalar
 from torch import nn
+
+from emotion.classifier import Classifier, probabilities
 
 BATCH = 512
 LOWEST, HIGHEST = 0.05, 20.0
@@ -21,6 +24,28 @@ def predict_logits(network: nn.Module, images: np.ndarray, device: torch.device 
     logits = [network(batch.to(device)).float().cpu() for batch in faces.split(BATCH)]
     network.train(was_training)
     return torch.cat(logits)
+
+
+def classify(classifier: Classifier, images: np.ndarray) -> np.ndarray:
+    """Logits float32 `[N, 7]` of a served network for grey faces uint8 `[N, 48, 48]`: one view each."""
+    return np.concatenate([classifier.logits(images[start : start + BATCH]) for start in range(0, len(images), BATCH)])
+
+
+class Ensemble:
+    """Several networks that answer as one, by the mean of their calibrated probabilities; it is a `Classifier`."""
+
+    version, temperature = "ensemble", 1.0
+
+    def __init__(self, members: Sequence[Classifier]) -> None:
+        self._members = members
+        self.name = " + ".join(f"{member.name} {member.version}" for member in members)
+        self.runtime = " + ".join(sorted({member.runtime for member in members}))
+
+    def logits(self, faces: np.ndarray) -> np.ndarray:
+        """See `Classifier.logits`; the softmax of these is the mean."""
+        mean = np.mean([probabilities(member, faces) for member in self._members], axis=0)
+        logits: np.ndarray = np.log(np.maximum(mean, np.finfo(np.float32).tiny))
+        return logits
 
 
 def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:

@@ -1,11 +1,14 @@
 """Train the emotion network on FER-2013.
 
     python -m training.train --data fer2013.csv.gz
-    python -m training.train --data fer2013.csv.gz --recipe vgg-small --out runs/vgg-small
+    python -m training.train --data fer2013.csv.gz --recipe vgg-small --set optimization.epochs=15 --out runs/short
 
 Writes to the run's folder: `metrics.csv` (a row an epoch), `checkpoint.pt` (after each epoch; the same command
-goes on from there), and at the end `emotion.pt`, the artifact that is served. The weights are those of the last
-epoch's moving average; no epoch is picked by its score.
+goes on from there), where the recipe has several cycles `cycle-1.pt`, … after each of them, and at the end
+`emotion.pt`. The weights are those of the last epoch's moving average; no epoch is picked by its score.
+
+A recipe with `[votes]` reads FER+'s `fer2013new.csv` beside the data. The artifacts of other runs that a recipe builds
+on, teachers or the network to prune, are looked for in the folder that holds the run's own.
 """
 
 import argparse
@@ -13,49 +16,66 @@ import copy
 import csv
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
-from emotion.artifact import Artifact, save_artifact
+from emotion.artifact import Artifact, load_artifact, save_artifact
+from emotion.labels import LABELS
 from emotion.network import EmotionNetwork, NetworkConfig
-from training.augmentation import augmentation
-from training.data import DataError, Split, load_splits, save_fingerprints
-from training.recipe import Recipe, RecipeError, load_recipe
+from training.augmentation import augment, mix
+from training.data import DataError, Split, fingerprints, load_splits, load_votes, save_fingerprints
+from training.pruning import prune
+from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
+from training.targets import label_targets, soft_cross_entropy, teacher_targets
 
 RECIPES = Path(__file__).parent / "recipes"
+
+VOTES_FILE = "fer2013new.csv"
+"""The name under which Microsoft publishes the FER+ votes."""
+
+RANKING_FACES = 2048
+"""On which pruning ranks the channels."""
 
 
 def main() -> None:
     arguments = _parse_arguments()
     try:
-        recipe = load_recipe(RECIPES / f"{arguments.recipe}.toml")
+        recipe = load_recipe(RECIPES / f"{arguments.recipe}.toml", arguments.set)
         splits = load_splits(arguments.data, ("train", "validation"))
+        training, validation = splits["train"], splits["validation"]
+        if recipe.votes:
+            votes = load_votes(arguments.data.with_name(VOTES_FILE), "train", len(training))
+            training = replace(training, votes=votes)
     except (DataError, RecipeError) as error:
         sys.exit(f"error: {error}")
     out = arguments.out or Path("runs") / recipe.name
     try:
-        artifact = train(recipe, splits["train"], splits["validation"], out, torch.device(arguments.device))
+        artifact = train(recipe, training, validation, out, torch.device(arguments.device))
     except RecipeError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(f"stopped; the same command goes on after the last finished epoch, from {out}")
-    print(f"{artifact}: serve it with `cp {artifact} {artifact.parent}/fingerprints.npy model_store/ && make serve`")
+    print(f"{artifact}: score it with `make evaluate SPLIT=validation DATA=… MODEL={artifact}`")
 
 
 def train(recipe: Recipe, training: Split, validation: Split, out: Path, device: torch.device) -> Path:
     """Train by `recipe`, going on from `out`'s checkpoint if there is one; returns the path of the artifact.
 
     `training` is augmented, `validation` is scored after every epoch and calibrates the temperature.
-    Raises `RecipeError` when the checkpoint belongs to another recipe.
+    Raises `RecipeError` when the checkpoint belongs to another recipe, or an artifact the recipe builds on is missing.
     """
+    if recipe.drop_duplicates:
+        training = training.where(~np.isin(fingerprints(training.images), fingerprints(validation.images)))
     out.mkdir(parents=True, exist_ok=True)
-    run = Run(recipe, training, device)
+    run = Run(recipe, training, out.parent, device)
     run.resume(out / "checkpoint.pt")
     with Metrics(out / "metrics.csv", run.epoch) as metrics:
         while run.epoch < recipe.optimization.epochs:
@@ -64,72 +84,76 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, device:
             row |= run.validate(validation) | {"seconds": round(time.perf_counter() - started, 1)}
             metrics.write({"epoch": run.epoch} | row)
             run.save(out / "checkpoint.pt")
-    return run.export(validation, out)
+            cycle, left = divmod(run.epoch, recipe.optimization.cycle_epochs)
+            if recipe.optimization.cycles > 1 and not left:
+                run.export(validation, out / f"cycle-{cycle}.pt")
+    save_fingerprints(training, out / "fingerprints.npy")
+    return run.export(validation, out / "emotion.pt")
 
 
 class Run:
     """The state of a training run: network, moving average, optimizer and schedule."""
 
-    def __init__(self, recipe: Recipe, training: Split, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, training: Split, runs: Path, device: torch.device) -> None:
+        """See `train`; `runs` is the folder in which the artifacts the recipe builds on are looked for."""
         self.recipe, self.device, self.epoch = recipe, device, 0
         self.training = training
         self.images = torch.from_numpy(training.images).unsqueeze(1).to(device)
         self.labels = torch.from_numpy(training.labels).to(device)
-        self.augment = augmentation(recipe.augmentation)
+        self.targets = self._targets(runs)
         torch.manual_seed(recipe.seed)
-        config = NetworkConfig(
-            **recipe.network.model_dump(),
-            pixel_mean=round(float(training.images.mean()), 2),
-            pixel_std=round(float(training.images.std()), 2),
-        )
-        self.network = EmotionNetwork(config).to(device)
+        self.network = self._started(runs, recipe.start) if recipe.start else EmotionNetwork(self._config())
+        # FER+ has its own head, so that its annotators' habits never reach the one that is served.
+        self.votes_head = nn.Linear(self.network.config.features, len(LABELS))
+        for part in (self.network, self.votes_head):
+            part.to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         settings = recipe.optimization
         self.average = AveragedModel(
             self.network, multi_avg_fn=get_ema_multi_avg_fn(settings.average_decay), use_buffers=True
         )
-        self.loss = nn.CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+        self.parameters = [*self.network.parameters(), *(self.votes_head.parameters() if recipe.votes else ())]
         self.optimizer = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.peak_learning_rate, weight_decay=settings.weight_decay
+            self.parameters, lr=settings.peak_learning_rate, weight_decay=settings.weight_decay
         )
-        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
-            self.optimizer,
-            max_lr=settings.peak_learning_rate,
-            epochs=settings.epochs,
-            steps_per_epoch=-(-len(training) // settings.batch_size),
-            pct_start=settings.warm_up,
-        )
+        self.schedule = self._one_cycle()
 
     def train_epoch(self) -> dict[str, float]:
-        """One pass over the training split; returns the mean loss and accuracy on the augmented faces."""
+        """One pass over the training split; returns the mean loss and accuracy on the augmented faces.
+
+        Accuracy counts faces that were not mixed with another one.
+        """
         # Seeding by epoch makes a resumed run draw what an uninterrupted one would have drawn.
         torch.manual_seed(self.recipe.seed * 10_007 + self.epoch)
+        settings = self.recipe.optimization
+        if self.epoch and self.epoch % settings.cycle_epochs == 0:
+            self.schedule = self._one_cycle()
         self.network.train()
         learning_rate = self.schedule.get_last_lr()[0]
-        total_loss = total_correct = 0.0
+        total_loss = torch.zeros((), device=self.device)
+        total_correct = torch.zeros((), device=self.device)
         order = torch.randperm(len(self.training)).to(self.device)
-        batches = order.split(self.recipe.optimization.batch_size)
-        title = f"epoch {self.epoch + 1}/{self.recipe.optimization.epochs}"
-        for batch in tqdm(batches, desc=title, unit="batch", leave=False, disable=None):
-            faces = self.augment(self.images[batch]).contiguous(memory_format=torch.channels_last)
-            labels = self.labels[batch]
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-                logits = self.network(faces)
-            loss = self.loss(logits.float(), labels)
+        title = f"epoch {self.epoch + 1}/{settings.epochs}"
+        for batch in tqdm(order.split(settings.batch_size), desc=title, unit="batch", leave=False, disable=None):
+            faces = augment(self.images[batch], self.recipe.augmentation)
+            targets = tuple(each[batch] for each in self.targets)
+            if self.recipe.mixing:
+                faces, targets = mix(faces, targets, self.recipe.mixing)
+            loss, logits = self._loss(faces, targets)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
-            nn.utils.clip_grad_norm_(self.network.parameters(), max_norm=5.0)
+            nn.utils.clip_grad_norm_(self.parameters, max_norm=5.0)
             self.optimizer.step()
             self.schedule.step()
             self.average.update_parameters(self.network)
-            total_loss += loss.item() * len(batch)
-            total_correct += (logits.argmax(1) == labels).sum().item()
+            total_loss += loss.detach() * len(batch)
+            total_correct += (logits.argmax(1) == self.labels[batch]).sum()
         self.epoch += 1
         count = len(self.training)
         return {
             "learning_rate": float(learning_rate),
-            "train_loss": total_loss / count,
-            "train_accuracy": total_correct / count,
+            "train_loss": total_loss.item() / count,
+            "train_accuracy": total_correct.item() / count,
         }
 
     def validate(self, validation: Split) -> dict[str, float]:
@@ -153,41 +177,111 @@ class Run:
         if not path.exists():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if state["recipe"] != self.recipe.model_dump_json():
+        if Recipe.model_validate_json(state["recipe"]) != self.recipe:
             raise RecipeError(f"{path} belongs to another recipe; choose another --out or delete the folder")
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.epoch = state["epoch"]
         print(f"going on after epoch {self.epoch} from {path}")
 
-    def export(self, validation: Split, out: Path) -> Path:
-        """Calibrate the averaged network and write the artifact; returns its path."""
+    def export(self, validation: Split, path: Path) -> Path:
+        """Calibrate the averaged network and write the artifact to `path`, which is returned."""
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.average.module.state_dict())
         network.eval()
         logits = predict_logits(network, validation.images, self.device)
-        path = out / "emotion.pt"
         artifact = Artifact(
             network=network,
             temperature=fit_temperature(logits, torch.from_numpy(validation.labels)),
             version=self.recipe.version,
             training={
                 "recipe": self.recipe.model_dump(mode="json"),
+                "epochs": self.epoch,
                 "images": len(self.training),
                 "torch": str(torch.__version__),
             },
         )
         save_artifact(artifact, path)
-        save_fingerprints(self.training, out / "fingerprints.npy")
         return path
+
+    def _loss(self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        """The loss, and the served head's logits."""
+        faces = faces.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            features = self.network.dropout(self.network.embed(faces))
+            logits = self.network.head(features)
+            votes_logits = self.votes_head(features)
+        loss = soft_cross_entropy(logits, targets[0])
+        if self.recipe.votes:
+            loss = loss + self.recipe.votes.weight * soft_cross_entropy(votes_logits, targets[1])
+        return loss, logits
+
+    def _targets(self, runs: Path) -> tuple[torch.Tensor, ...]:
+        """Targets of the served head and, where the recipe uses votes, of the second one; `[N, 7]` each."""
+        targets = label_targets(self.labels, self.recipe.optimization.label_smoothing)
+        distillation = self.recipe.distillation
+        if distillation:
+            teachers = [load_built_on(runs, name) for name in distillation.teachers]
+            answers = teacher_targets(teachers, self.training, distillation.temperature, self.device)
+            targets = (1 - distillation.weight) * targets + distillation.weight * answers.to(self.device)
+        if not self.recipe.votes:
+            return (targets,)
+        if self.training.votes is None:
+            raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
+        return targets, torch.from_numpy(self.training.votes).to(self.device)
+
+    def _config(self) -> NetworkConfig:
+        images, shape = self.training.images, self.recipe.network
+        if shape is None:
+            raise RecipeError(f"the recipe {self.recipe.name} describes no network")
+        return NetworkConfig(
+            stages=shape.stages,
+            residual=shape.residual,
+            dropout=shape.dropout,
+            pixel_mean=round(float(images.mean()), 2),
+            pixel_std=round(float(images.std()), 2),
+        )
+
+    def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
+        network = load_built_on(runs, recipe.network).network
+        if not recipe.prune:
+            return network
+        # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.
+        generator = torch.Generator().manual_seed(self.recipe.seed)
+        sample = torch.randperm(len(self.training), generator=generator)[:RANKING_FACES]
+        faces, targets = (each.cpu()[sample] for each in (self.images, self.targets[0]))
+        try:
+            return prune(network, recipe.prune, recipe.round_to, faces, targets)
+        except ValueError as error:
+            raise RecipeError(f"{recipe.network}: {error}") from error
+
+    def _one_cycle(self) -> torch.optim.lr_scheduler.OneCycleLR:
+        settings = self.recipe.optimization
+        return torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer,
+            max_lr=settings.peak_learning_rate,
+            epochs=settings.cycle_epochs,
+            steps_per_epoch=-(-len(self.training) // settings.batch_size),
+            pct_start=settings.warm_up,
+        )
 
     def _parts(self) -> dict[str, Any]:
         return {
             "network": self.network,
+            "votes_head": self.votes_head,
             "average": self.average,
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
+
+
+def load_built_on(runs: Path, name: str) -> Artifact:
+    """The artifact `name` in the folder `runs`; raises `RecipeError` when it was not trained yet."""
+    try:
+        return load_artifact(runs / name)
+    except (FileNotFoundError, ValueError) as error:
+        known = ", ".join(sorted(str(path.relative_to(runs)) for path in runs.glob("*/*.pt"))) or "none"
+        raise RecipeError(f"the recipe builds on {name}: {error}; train that first; {runs} has: {known}") from error
 
 
 class Metrics:
@@ -227,6 +321,13 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="fer2013.csv, fer2013.csv.gz or icml_face_data.csv")
     parser.add_argument("--recipe", default="vgg-small", help="a file of training/recipes, without .toml")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.KEY=VALUE",
+        help="changes the recipe, in TOML's notation; may be repeated",
+    )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe>)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()

@@ -1,21 +1,22 @@
-"""One file that holds all it takes to classify a face: weights, shape, labels, calibration, version."""
+"""A trained network in PyTorch: weights, shape, labels, calibration, version, in one file."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from emotion.labels import LABELS
 from emotion.network import EmotionNetwork, NetworkConfig
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the file's layout changes, so that old code refuses new files with a clear message."""
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A trained network, ready to run.
+    """A trained network; it is a `Classifier`.
 
     `temperature` divides the logits before the softmax (Guo et al. 2017, "On Calibration of Modern Neural
     Networks"); it never changes which class wins.
@@ -28,9 +29,16 @@ class Artifact:
     name: str = "emotion"
     training: dict[str, Any] = field(default_factory=dict)
 
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Calibrated probabilities `[N, 7]` for logits `[N, 7]`."""
-        return torch.softmax(logits.float() / self.temperature, dim=1)
+    @property
+    def runtime(self) -> str:
+        """See `Classifier.runtime`."""
+        return "torch fp32"
+
+    @torch.inference_mode()
+    def logits(self, faces: np.ndarray) -> np.ndarray:
+        """See `Classifier.logits`."""
+        logits: np.ndarray = self.network(torch.from_numpy(faces).unsqueeze(1)).numpy()
+        return logits
 
 
 def save_artifact(artifact: Artifact, path: Path) -> None:
@@ -62,7 +70,7 @@ def load_artifact(path: Path) -> Artifact:
     if tuple(content["labels"]) != LABELS:
         raise ValueError(f"{path.name}: labels are {content['labels']}; this version knows {list(LABELS)}")
     shape = dict(content["network"])
-    network = EmotionNetwork(NetworkConfig(**{**shape, "widths": tuple(shape["widths"])}))
+    network = EmotionNetwork(NetworkConfig(**shape))
     network.load_state_dict(content["weights"])
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Artifact(

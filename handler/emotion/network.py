@@ -7,60 +7,96 @@ from torch import nn
 
 from emotion.labels import LABELS
 
-INPUT_SIZE = 48
-"""Side of the square input, in pixels: FER-2013's own size."""
-
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """What rebuilds the network's shape; it travels with the weights.
 
-    `widths`: channels of each stage; the resolution halves between stages.
-    `depth`: 3×3 convolutions in each stage.
+    `stages`: the output channels of each 3×3 convolution, stage by stage; the resolution halves between stages.
+    `residual`: every two convolutions of a stage get a shortcut around them.
     `dropout`: on the pooled features, in training only.
     `pixel_mean`, `pixel_std`: of the training split, on the 0–255 scale.
     """
 
-    widths: tuple[int, ...]
-    depth: int
+    stages: tuple[tuple[int, ...], ...]
+    residual: bool
     dropout: float
     pixel_mean: float
     pixel_std: float
 
+    @property
+    def features(self) -> int:
+        """Size of the pooled feature vector."""
+        return self.stages[-1][-1]
+
 
 class EmotionNetwork(nn.Module):
-    """VGG-style stages with batch normalization, global average pooling and a fully connected head.
+    """Stages of 3×3 convolutions with batch normalization, global average pooling and one linear layer.
 
-    After Simonyan & Zisserman 2015, with the pooling of Lin et al. 2014 in place of the large hidden layers.
+    Plain stages are those of Simonyan & Zisserman 2015 (VGG), residual ones those of He et al. 2016 (ResNet), and the
+    pooling of Lin et al. 2014 stands in place of large hidden layers.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        stages: list[nn.Module] = []
+        layers: list[nn.Module] = []
         channels = 1
-        for index, width in enumerate(config.widths):
+        for index, stage in enumerate(config.stages):
             if index:
-                stages.append(nn.MaxPool2d(2))
-            for _ in range(config.depth):
-                stages += [
-                    nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False),
-                    nn.BatchNorm2d(width),
-                    nn.ReLU(inplace=True),
-                ]
-                channels = width
-        self.features = nn.Sequential(*stages)
-        self.head = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(config.dropout), nn.Linear(channels, len(LABELS))
-        )
+                layers.append(nn.MaxPool2d(2))
+            if config.residual:
+                if index == 0:
+                    layers.append(_convolution(channels, stage[0]))
+                    channels = stage[0]
+                for inner, outer in zip(stage[::2], stage[1::2], strict=True):
+                    layers.append(_Residual(channels, inner, outer))
+                    channels = outer
+            else:
+                for width in stage:
+                    layers.append(_convolution(channels, width))
+                    channels = width
+        self.features = nn.Sequential(*layers)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(channels, len(LABELS))
+
+    def embed(self, faces: torch.Tensor) -> torch.Tensor:
+        """Pooled features `[N, config.features]` for grey faces `[N, 1, H, W]` of 0–255, any dtype.
+
+        H and W are 48 in serving; training may show less of a face. Normalization happens here, so nobody outside has
+        to know it.
+        """
+        normalized = (faces.float() - self.config.pixel_mean) / self.config.pixel_std
+        features: torch.Tensor = self.features(normalized).mean(dim=(2, 3))
+        return features
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
-        """Logits `[N, 7]`, in the order of `LABELS`, for grey faces `[N, 1, 48, 48]` of 0–255, any dtype.
-
-        Normalization happens here, so nobody outside has to know it.
-        """
-        if not faces.is_floating_point():
-            faces = faces.float()
-        normalized = (faces - self.config.pixel_mean) / self.config.pixel_std
-        logits: torch.Tensor = self.head(self.features(normalized))
+        """Logits `[N, 7]`, in the order of `LABELS`; `faces` as in `embed`."""
+        logits: torch.Tensor = self.head(self.dropout(self.embed(faces)))
         return logits
+
+
+def _convolution(channels: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(inplace=True)
+    )
+
+
+class _Residual(nn.Module):
+    """Two convolutions with a shortcut, which is a 1×1 convolution where the number of channels changes."""
+
+    def __init__(self, channels: int, inner: int, outer: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _convolution(channels, inner),
+            nn.Conv2d(inner, outer, kernel_size=3, padding=1, bias=False),
+            nn.BatchNorm2d(outer),
+        )
+        self.shortcut = (
+            nn.Identity()
+            if channels == outer
+            else nn.Sequential(nn.Conv2d(channels, outer, kernel_size=1, bias=False), nn.BatchNorm2d(outer))
+        )
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(features) + self.shortcut(features))

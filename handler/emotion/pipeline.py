@@ -8,15 +8,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
 from emotion.alignment import Aligner, Landmarks
-from emotion.artifact import Artifact, load_artifact
+from emotion.classifier import INPUT_SIZE, Classifier, load_classifier, probabilities
 from emotion.detection import Detection, Detector
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import decode
 from emotion.labels import LABELS
-from emotion.network import INPUT_SIZE
 
 STAGES = ("decode", "detect", "align", "classify")
 
@@ -59,18 +57,17 @@ class Result:
 class Pipeline:
     """Decode, detect, align, classify; one thread, not safe to share between threads."""
 
-    def __init__(self, artifact: Path, detector: Path, landmarks: Path) -> None:
-        """Load the trained artifact, the CenterFace network and dlib's 5-point predictor from their files.
+    def __init__(self, model: Path, detector: Path, landmarks: Path) -> None:
+        """Load the trained network (`.onnx` or `.pt`), CenterFace and dlib's 5-point predictor from their files.
 
-        Raises `FileNotFoundError` when one is missing and `ValueError` when the artifact is not readable here.
+        Raises `FileNotFoundError` when one is missing and `ValueError` when the network is not readable here.
         """
-        for path in (artifact, detector, landmarks):
+        for path in (model, detector, landmarks):
             if not path.is_file():
                 raise FileNotFoundError(f"no model file {path}; `make mar` fetches and verifies what is needed")
         # One thread a process: processes scale over the cores, threads in one process only get in each other's way.
         cv2.setNumThreads(1)
-        torch.set_num_threads(1)
-        self.artifact: Artifact = load_artifact(artifact)
+        self.classifier: Classifier = load_classifier(model)
         self._detector = Detector(detector)
         self._aligner = Aligner(landmarks)
 
@@ -80,26 +77,24 @@ class Pipeline:
         crops = [crop for image in prepared if isinstance(image, _Prepared) for crop in image.crops]
         clock: dict[str, float] = {}
         with _timed(clock, "classify"):
-            probabilities = iter(self.classify(crops))
+            answers = iter(self.classify(crops))
         results: list[Result | ImageError] = []
         for image in prepared:
             if isinstance(image, ImageError):
                 results.append(image)
                 continue
-            faces = tuple(Face(*found, next(probabilities)) for found in image.faces)
+            faces = tuple(Face(*found, next(answers)) for found in image.faces)
             timings = image.timings_ms | ({"classify": clock["classify"]} if faces else {"classify": 0.0})
             results.append(Result(image.width, image.height, faces, timings))
         return results
 
     def classify(self, crops: Sequence[np.ndarray]) -> list[tuple[float, ...]]:
         """Calibrated probabilities, in the order of `LABELS`, for grey crops uint8 `[48, 48]`."""
-        probabilities: list[tuple[float, ...]] = []
-        with torch.inference_mode():
-            for start in range(0, len(crops), CLASSIFY_AT_ONCE):
-                faces = torch.from_numpy(np.stack(crops[start : start + CLASSIFY_AT_ONCE])).unsqueeze(1)
-                batch = self.artifact.probabilities(self.artifact.network(faces))
-                probabilities += [tuple(row) for row in batch.double().tolist()]
-        return probabilities
+        answers: list[tuple[float, ...]] = []
+        for start in range(0, len(crops), CLASSIFY_AT_ONCE):
+            faces = np.stack(crops[start : start + CLASSIFY_AT_ONCE])
+            answers += [tuple(row) for row in probabilities(self.classifier, faces).tolist()]
+        return answers
 
     def warm_up(self) -> None:
         """Pay for first calls before the first request: allocations and kernel choice at the usual shapes."""

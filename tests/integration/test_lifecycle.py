@@ -1,5 +1,6 @@
 """The commands people type: they come up, and Ctrl-C leaves nothing behind."""
 
+import itertools
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import psutil
 import pytest
 import requests
 
+from client.api import EmotionClient
 from serving.server import Addresses, ServerFailed, torchserve, wait_until_ready
 from tests.conftest import ROOT, photo_bytes
 from tests.integration.conftest import free_addresses, free_ports
@@ -63,6 +65,23 @@ def test_nothing_outlives_a_killed_service(tmp_path: Path) -> None:
         service.kill()
         _, alive = psutil.wait_procs(family, timeout=20)
         assert alive == []
+
+
+def test_the_clients_request_id_stands_in_the_log_and_nothing_of_the_photo() -> None:
+    addresses = free_addresses()
+    command = [sys.executable, "-u", "-m", "serving.server", *port_options(addresses)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        try:
+            assert any("ready: POST" in line for line in service.stdout)
+            answer = EmotionClient(f"http://127.0.0.1:{addresses.inference}", 30).analyse(photo_bytes("smiling"))
+            headers = {"Content-Type": "application/octet-stream", "X-Request-Id": "forged\tid status=200"}
+            requests.post(addresses.predictions, data=b"no photo", headers=headers, timeout=30)
+            logged = [line for line in itertools.islice(service.stdout, 2) if "request id=" in line]
+        finally:
+            service.terminate()
+    assert f"request id={answer.request_id} status=200 faces=1 ms=" in logged[0]
+    assert "forged" not in logged[1] and "status=415 error=unsupported_format" in logged[1]
 
 
 def test_a_taken_port_is_named() -> None:

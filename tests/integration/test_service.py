@@ -11,9 +11,10 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import EMOTIONS, Analysis, EmotionClient
+from emotion.classifier import load_classifier
 from emotion.pipeline import STAGES
 from serving.server import Addresses
-from tests.conftest import GROUP_FACES, encoded, photo_bytes, png_header
+from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
 
 TIMEOUT = 30
 
@@ -48,7 +49,8 @@ def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.
     assert response.headers["content-type"] == "application/json"
     answer = response.json()
     assert set(answer) == {"model", "image", "faces", "timings_ms"}
-    assert answer["model"] == {"name": "emotion", "version": "1.0.0"}
+    served = load_classifier(MODEL)
+    assert answer["model"] == {"name": "emotion", "version": served.version, "runtime": "onnxruntime int8"}
     assert answer["image"] == {"width": 512, "height": 512}
     assert set(answer["timings_ms"]) == set(STAGES)
     (face,) = answer["faces"]

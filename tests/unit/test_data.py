@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import MODEL, ROOT
-from training.data import DataError, fingerprints, load_splits
+from training.data import DataError, fingerprints, load_splits, load_votes
 
 FACE = " ".join(str(value % 256) for value in range(2304))
 OLD_HEADER = "emotion,pixels,Usage"
@@ -107,3 +107,32 @@ def test_a_missing_file_is_one_clear_line(tmp_path: Path, module: str) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: no data file at")
     assert "Traceback" not in done.stderr
+
+
+VOTES_HEADER = "Usage,Image name,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,NF"
+
+
+def test_votes_become_shares_in_the_order_of_the_classes(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "fer2013new.csv",
+        VOTES_HEADER,
+        "Training,fer0000000.png,4,0,0,1,3,2,0,0,0,0",
+        "PublicTest,fer0028638.png,0,10,0,0,0,0,0,0,0,0",
+        "Training,,0,0,0,0,0,0,0,4,3,3",
+    )
+    votes = load_votes(path, "train", 2)
+    np.testing.assert_allclose(votes[0], [0.3, 0.2, 0, 0, 0.1, 0, 0.4], rtol=1e-6)
+    np.testing.assert_array_equal(votes[1], np.zeros(7))
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (["Usage,neutral", "Training,1"], "no column 'anger'"),
+        ([VOTES_HEADER, "Training,a,4,0,0,1,x,2,0,0,0,0"], "line 2: 'x' is not a number of votes"),
+        ([VOTES_HEADER, "PublicTest,a,4,0,0,1,3,2,0,0,0,0"], "0 rows with Usage 'Training'; the faces have 1"),
+    ],
+)
+def test_broken_votes_are_a_clear_error(tmp_path: Path, lines: list[str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load_votes(write(tmp_path / "fer2013new.csv", *lines), "train", 1)

@@ -1,10 +1,16 @@
 """Scores, against scikit-learn and by hand."""
 
+import json
+
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, f1_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from training.evaluate import expected_calibration_error, score
+from emotion.classifier import load_classifier, probabilities, softmax
+from emotion.labels import LABELS
+from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, score
+from training.model_card import MODEL_STORE, model_card
+from training.scoring import Ensemble
 
 
 def random_case(seed: int = 0, count: int = 400) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +26,14 @@ def test_scores_are_those_of_scikit_learn() -> None:
     predicted = probabilities.argmax(1)
     assert report["accuracy"] == pytest.approx(accuracy_score(labels, predicted), abs=1e-4)
     assert report["macro_f1"] == pytest.approx(f1_score(labels, predicted, average="macro"), abs=1e-4)
-    assert np.sum(report["confusion_matrix"]) == report["count"] == len(labels)
+    assert report["confusion_matrix"] == confusion_matrix(labels, predicted).tolist()
+    precision, recall, f1, support = precision_recall_fscore_support(labels, predicted)
+    for index, label in enumerate(LABELS):
+        scores = report["per_class"][label]
+        expected = (precision[index], recall[index], f1[index], support[index])
+        assert (scores["precision"], scores["recall"], scores["f1"], scores["count"]) == pytest.approx(
+            expected, abs=1e-4
+        )
 
 
 def test_intervals_hold_the_score_and_have_the_width_statistics_expects() -> None:
@@ -30,7 +43,9 @@ def test_intervals_hold_the_score_and_have_the_width_statistics_expects() -> Non
     assert low < report["accuracy"] < high
     expected = 2 * 1.96 * (report["accuracy"] * (1 - report["accuracy"]) / 3589) ** 0.5
     assert high - low == pytest.approx(expected, rel=0.1)
-    assert report["macro_f1_interval"][0] < report["macro_f1"] < report["macro_f1_interval"][1]
+    for scores in (report, *report["per_class"].values()):
+        for name in [name for name in scores if f"{name}_interval" in scores]:
+            assert scores[f"{name}_interval"][0] < scores[name] < scores[f"{name}_interval"][1]
 
 
 def test_classes_that_do_not_occur_are_left_out_of_the_means() -> None:
@@ -47,3 +62,51 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     assert expected_calibration_error(probabilities, labels) == pytest.approx(0.3)
     honest = np.array([0] * 8 + [1] * 2)
     assert expected_calibration_error(probabilities, honest) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_temperature_that_generalizes_keeps_its_calibration_on_other_folds() -> None:
+    generator = np.random.default_rng(0)
+    honest = generator.normal(size=(4000, 7)) * 2
+    labels = np.array([generator.choice(7, p=row) for row in softmax(honest, 1.0)])
+    overconfident = softmax(honest * 4, 1.0)
+    assert expected_calibration_error(overconfident, labels) > 0.15
+    held_out = cross_fitted_calibration_error([honest * 4], labels)
+    assert held_out is not None and held_out < 0.03
+    assert cross_fitted_calibration_error([honest[:3]], labels[:3]) is None, "fewer faces than folds"
+
+
+def test_the_model_card_is_written_from_the_reports() -> None:
+    """Run `python -m training.model_card` after a new report."""
+    assert (MODEL_STORE / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(MODEL_STORE)
+
+
+def test_the_reports_are_those_of_the_served_model() -> None:
+    served = load_classifier(MODEL_STORE / "emotion.onnx")
+    report = json.loads((MODEL_STORE / "report.json").read_text(encoding="utf-8"))
+    compression = json.loads((MODEL_STORE / "compression.json").read_text(encoding="utf-8"))
+    shipped = compression["points"][compression["shipped"]]
+    assert report["model"] == {"name": served.name, "version": served.version, "runtime": served.runtime}
+    assert report["temperature"] == served.temperature
+    assert shipped["accuracy"] == report["accuracy"]
+    assert shipped["bytes"] == (MODEL_STORE / "emotion.onnx").stat().st_size
+
+
+class Sure:
+    """A network that says the same of every face."""
+
+    name, version, runtime, temperature = "sure", "1", "by hand", 1.0
+
+    def __init__(self, *shares: float) -> None:
+        self._shares = np.array(shares)
+
+    def logits(self, faces: np.ndarray) -> np.ndarray:
+        logits: np.ndarray = np.log(np.tile(self._shares, (len(faces), 1)))
+        return logits
+
+
+def test_an_ensemble_answers_with_its_members_mean() -> None:
+    faces = np.zeros((3, 48, 48), dtype=np.uint8)
+    first = Sure(0.4, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1)
+    second = Sure(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4)
+    answers = probabilities(Ensemble([first, second]), faces)
+    np.testing.assert_allclose(answers, np.tile([0.25, 0.1, 0.1, 0.1, 0.1, 0.1, 0.25], (3, 1)))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.artifact import load_artifact
+from emotion.classifier import load_classifier
 from emotion.image import decode
 from emotion.labels import LABELS
 from tests.conftest import MODEL
@@ -43,7 +43,7 @@ def test_a_list_of_paths_is_read_relative_to_itself(tmp_path: Path, grey_faces: 
 def test_classes_that_a_data_set_lacks_do_not_spoil_its_report(tmp_path: Path, grey_faces: np.ndarray) -> None:
     for number, face in enumerate(grey_faces[:6]):
         save(tmp_path / "data" / ("happy", "sad")[number % 2] / f"{number}.png", face)
-    report = evaluate(load_artifact(MODEL), load_faces(tmp_path / "data", "test"), trained_on=None, mirror=True)
+    report = evaluate(load_classifier(MODEL), load_faces(tmp_path / "data", "test"), trained_on=None, mirror=True)
     assert report["count"] == 6
     assert report["views_per_face"] == 2
     assert report["data"] == {"name": "data"}
@@ -69,7 +69,7 @@ def test_a_wrong_list_names_the_line(tmp_path: Path, rows: str, message: str) ->
 
 def test_a_folder_called_test_is_not_reported_as_fer2013(tmp_path: Path, grey_faces: np.ndarray) -> None:
     save(tmp_path / "test" / "happy" / "0.png", grey_faces[0])
-    report = evaluate(load_artifact(MODEL), load_faces(tmp_path / "test", "test"), trained_on=None)
+    report = evaluate(load_classifier(MODEL), load_faces(tmp_path / "test", "test"), trained_on=None)
     assert report["data"] == {"name": "test"}
 
 

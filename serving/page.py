@@ -1,0 +1,45 @@
+"""Run the Streamlit page."""
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+
+from serving.processes import running
+from serving.server import ROOT, Addresses, ServerFailed, check_port
+
+
+@contextlib.contextmanager
+def page(port: int, addresses: Addresses) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that serves the page on loopback at `port`, as a client of the service at `addresses`.
+
+    Raises `ServerFailed` when the port is taken or the page does not come up.
+    """
+    check_port("page", port)
+    with running(_command(port), _environment(addresses)) as process:
+        _wait_until_up(process, port)
+        yield process
+
+
+def _command(port: int) -> list[str]:
+    options = {"address": "127.0.0.1", "port": str(port), "headless": "true"}
+    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "client" / "app.py")]
+    return [*command, *(part for name, value in options.items() for part in (f"--server.{name}", value))]
+
+
+def _environment(addresses: Addresses) -> dict[str, str]:
+    return os.environ | {"EMOTION_SERVER": f"http://127.0.0.1:{addresses.inference}"}
+
+
+def _wait_until_up(process: subprocess.Popen[bytes], port: int, timeout: float = 60.0) -> None:
+    deadline = time.monotonic() + timeout
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise ServerFailed(f"the page did not come up on port {port} within {timeout:.0f} s; see its log above")

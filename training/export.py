@@ -1,0 +1,119 @@
+"""From a trained PyTorch network to the ONNX file that is served, in fp32 or in int8."""
+
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from emotion.artifact import Artifact
+from emotion.classifier import FORMAT, INPUT_SIZE
+from emotion.labels import LABELS
+
+INPUT, OUTPUT = "faces", "logits"
+OPSET = 20
+
+CALIBRATION_FACES, CALIBRATION_BATCH = 1024, 64
+"""Training faces whose activations set the int8 ranges."""
+
+
+def export_fp32(artifact: Artifact, path: Path) -> Path:
+    """Write `artifact` as ONNX: `faces` uint8 `[N, 1, 48, 48]` in, `logits` float32 `[N, 7]` out; returns `path`."""
+    example = torch.zeros((2, 1, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8)
+    network = artifact.network.eval().cpu()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own use of deprecated functions
+        torch.onnx.export(
+            network,
+            (example,),
+            path,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    describe(path, artifact, "fp32")
+    return path
+
+
+def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
+    """Write `artifact` as ONNX quantized after training; returns `path`.
+
+    Activations are unsigned and weights signed, one scale a channel, as quantize-dequantize pairs (Jacob et al. 2018).
+    The first convolution stays in fp32: with a single input channel, 8 bits make it slower. `faces`: grey training
+    faces uint8 `[N, 48, 48]`; the first 1,024 set the activations' ranges.
+    """
+    with tempfile.TemporaryDirectory(prefix="emotion-int8-") as scratch:
+        whole, prepared = Path(scratch) / "fp32.onnx", Path(scratch) / "prepared.onnx"
+        export_fp32(artifact, whole)
+        quant_pre_process(whole, prepared)  # folds batch normalization into the convolutions
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.ERROR)  # it advises the preprocessing that was just done
+        try:
+            quantize_static(
+                prepared,
+                path,
+                _Faces(faces[:CALIBRATION_FACES]),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                nodes_to_exclude=[_first_convolution(prepared)],
+            )
+        finally:
+            root.setLevel(level)
+    describe(path, artifact, "int8")
+    return path
+
+
+def describe(path: Path, artifact: Artifact, precision: str) -> None:
+    """Put into the file what `emotion.classifier.OnnxClassifier` wants to know, and nothing of this machine."""
+    model = onnx.load(path)
+    for node in model.graph.node:
+        # The exporter notes source lines, with this machine's paths.
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(
+        model,
+        {
+            "format": FORMAT,
+            "name": artifact.name,
+            "version": artifact.version,
+            "labels": json.dumps(LABELS),
+            "temperature": repr(artifact.temperature),
+            "precision": precision,
+            "training": json.dumps(artifact.training),
+        },
+    )
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+
+
+def _first_convolution(path: Path) -> str:
+    return str(next(node.name for node in onnx.load(path).graph.node if node.op_type == "Conv"))
+
+
+class _Faces(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, faces: np.ndarray) -> None:
+        batches = range(0, len(faces), CALIBRATION_BATCH)
+        self._batches: Iterator[dict[str, np.ndarray]] = (
+            {INPUT: faces[start : start + CALIBRATION_BATCH, None]} for start in batches
+        )
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._batches, None)

@@ -1,0 +1,122 @@
+"""Write `model_store/MODEL_CARD.md` from the reports of the served model.
+
+    python -m training.model_card
+
+The words stand in `model_card.md.in`, the numbers in `report.json`, `compression.json` and the model file itself.
+Sections after Mitchell et al. 2019, "Model Cards for Model Reporting".
+"""
+
+import argparse
+import json
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import onnx
+
+MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
+WORDS = Path(__file__).with_name("model_card.md.in")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model-store", type=Path, default=MODEL_STORE)
+    folder = parser.parse_args().model_store
+    (folder / "MODEL_CARD.md").write_text(model_card(folder), encoding="utf-8")
+    print(folder / "MODEL_CARD.md")
+
+
+def model_card(folder: Path) -> str:
+    """The card of the model in `folder`, as Markdown."""
+    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    compression = json.loads((folder / "compression.json").read_text(encoding="utf-8"))
+    metadata = {entry.key: entry.value for entry in onnx.load(folder / "emotion.onnx").metadata_props}
+    training = json.loads(metadata["training"])
+    recipe = training["recipe"]
+    shipped = compression["points"][compression["shipped"]]
+    best, worst = _extremes(report)
+    return Template(WORDS.read_text(encoding="utf-8")).substitute(
+        name=metadata["name"],
+        version=metadata["version"],
+        runtime=report["model"]["runtime"],
+        shipped=compression["shipped"],
+        parameters=f"{shipped['parameters'] / 1e6:.2f}",
+        macs=f"{shipped['macs'] / 1e6:.0f}",
+        megabytes=f"{shipped['bytes'] / 1e6:.1f}",
+        milliseconds=f"{shipped['milliseconds']['1']:.2f}",
+        recipe=recipe["name"],
+        epochs=training.get("epochs", recipe["optimization"]["epochs"]),  # older artifacts do not say
+        images=f"{training['images']:,}",
+        teachers=", ".join((recipe.get("distillation") or {}).get("teachers", ())) or "none",
+        temperature=f"{report['temperature']:.3f}",
+        data=report["data"]["name"],
+        count=f"{report['count']:,}",
+        scores=_scores(report),
+        classes=_classes(report),
+        coverage=_coverage(report),
+        compression=_compression(compression),
+        ece=f"{report['ece']:.3f}",
+        ece_cross_fitted=f"{report['ece_cross_fitted']:.3f}",
+        best=best,
+        worst=worst,
+    )
+
+
+def _scores(report: dict[str, Any]) -> str:
+    rows = [
+        "| faces | accuracy | 95 % interval | macro-F1 | macro precision | macro recall |",
+        "|---|---|---|---|---|---|",
+    ]
+    for title, part in (("all", report), ("not among the training images", report.get("deduplicated"))):
+        if part:
+            low, high = part["accuracy_interval"]
+            macro = " | ".join(f"{part[key]:.3f}" for key in ("macro_f1", "macro_precision", "macro_recall"))
+            rows.append(f"| {title}, {part['count']:,} | {part['accuracy']:.2%} | {low:.2%} to {high:.2%} | {macro} |")
+    return "\n".join(rows)
+
+
+def _classes(report: dict[str, Any]) -> str:
+    rows = ["| emotion | precision | recall | F1 | faces |", "|---|---|---|---|---|"]
+    for label, scores in report["per_class"].items():
+        numbers = " | ".join(f"{scores[key]:.2f}" for key in ("precision", "recall", "f1"))
+        rows.append(f"| {label} | {numbers} | {scores['count']} |")
+    return "\n".join(rows)
+
+
+def _coverage(report: dict[str, Any]) -> str:
+    rows = ["| answered when confidence reaches | share answered | accuracy on them |", "|---|---|---|"]
+    for point in report["coverage"]:
+        if round(point["threshold"] * 10, 6).is_integer() and point["threshold"] >= 0.3:
+            rows.append(f"| {point['threshold']:.0%} | {point['coverage']:.1%} | {point['accuracy']:.1%} |")
+    return "\n".join(rows)
+
+
+def _compression(compression: dict[str, Any]) -> str:
+    sizes = list(next(iter(compression["points"].values()))["milliseconds"])
+    faces = [f"{size} face{'s' if size != '1' else ''}, ms" for size in sizes]
+    header = ["network", "parameters, M", "MACs, M", "file, MB", *faces, "faster", "accuracy", "macro-F1"]
+    rows = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    for title, point in compression["points"].items():
+        cells = [
+            f"**{title}** (served)" if title == compression["shipped"] else title,
+            f"{point['parameters'] / 1e6:.2f}",
+            f"{point['macs'] / 1e6:.0f}",
+            f"{point['bytes'] / 1e6:.2f}" if point["bytes"] else "–",
+            *(f"{point['milliseconds'][size]:.2f}" for size in sizes),
+            f"{point['faster']:.1f}×",
+            f"{point['accuracy']:.2%}",
+            f"{point['macro_f1']:.3f}",
+        ]
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def _extremes(report: dict[str, Any]) -> tuple[str, str]:
+    """The two classes with the highest recall and the two with the lowest, in words."""
+    ranked = sorted(report["per_class"].items(), key=lambda item: item[1]["recall"])
+    words = [f"{label} (recall {scores['recall']:.2f})" for label, scores in ranked]
+    return f"{words[-1]} and {words[-2]}", f"{words[0]} and {words[1]}"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""Structured pruning: whole channels go, so the network that is left is smaller on any runtime."""
+
+import warnings
+
+import torch
+import torch_pruning
+
+from emotion.classifier import INPUT_SIZE
+from emotion.network import EmotionNetwork, NetworkConfig
+from training.targets import soft_cross_entropy
+
+
+def prune(
+    network: EmotionNetwork, ratio: float, round_to: int, faces: torch.Tensor, targets: torch.Tensor
+) -> EmotionNetwork:
+    """A copy of the plain `network` without the share `ratio` of its channels; it needs training again.
+
+    Channels are ranked over the whole network by what the loss would change without them, to first order (Molchanov
+    et al. 2019), with everything that depends on them (Fang et al. 2023, torch-pruning). What stays of a convolution
+    is a multiple of `round_to`. `faces` uint8 `[N, 1, 48, 48]`, `targets` `[N, 7]`: training data for the ranking.
+
+    Raises `ValueError` for a residual network.
+    """
+    if network.config.residual:
+        raise ValueError("only plain networks are pruned; this one is residual")
+    pruned = EmotionNetwork(network.config)
+    pruned.load_state_dict(network.state_dict())
+    pruned.eval()
+    importance = torch_pruning.importance.GroupTaylorImportance()
+    example = torch.zeros((1, 1, INPUT_SIZE, INPUT_SIZE))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pruner = torch_pruning.pruner.BasePruner(
+            pruned,
+            example,
+            importance=importance,
+            pruning_ratio=ratio,
+            max_pruning_ratio=0.8,
+            global_pruning=True,
+            round_to=round_to,
+            ignored_layers=[pruned.head],
+        )
+        soft_cross_entropy(pruned(faces), targets).backward()
+        pruner.step()
+    return _rebuilt(pruned)
+
+
+def count(network: EmotionNetwork) -> tuple[int, int]:
+    """Multiply-accumulates for one face, and parameters."""
+    example = torch.zeros((1, 1, INPUT_SIZE, INPUT_SIZE))
+    operations, parameters = torch_pruning.utils.count_ops_and_params(network, example)
+    return int(operations), int(parameters)
+
+
+def _rebuilt(pruned: EmotionNetwork) -> EmotionNetwork:
+    """The same weights in a network whose configuration says its shape."""
+    widths = iter([layer.out_channels for layer in pruned.modules() if isinstance(layer, torch.nn.Conv2d)])
+    old = pruned.config
+    stages = tuple(tuple(next(widths) for _ in stage) for stage in old.stages)
+    network = EmotionNetwork(NetworkConfig(stages, old.residual, old.dropout, old.pixel_mean, old.pixel_std))
+    network.load_state_dict(pruned.state_dict())
+    return network
