@@ -3,43 +3,35 @@
     python -m client.batch photos/ --out results.csv
 
 Writes one line a face, and one line for a photo without faces or with an error, as soon as it is known. Started again
-with the same `--out`, it goes on where it was stopped. Broken photos are reported and skipped.
+with the same `--out`, it goes on where it was stopped: Ctrl-C and SIGTERM let the photos that are under way finish, so
+none is analysed twice. Broken photos are reported and skipped.
 """
 
 import argparse
+import contextlib
 import csv
+import signal
 import sys
-import time
-from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from itertools import islice
+import threading
+from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 
 from tqdm import tqdm
 
 from client import settings
-from client.api import EMOTIONS, EmotionClient, Face, ImageRefused, ServerAway, ServerBusy, ServiceError
+from client.api import EmotionClient, ServerAway, ServerBusy, ServerSlow, ServiceError, TokenRefused
+from client.concurrency import bounded_map
+from client.results import COLUMNS, Row, rows
 
 SUFFIXES = {".jpg", ".jpeg", ".png"}
-COLUMNS = (
-    "file",
-    "status",
-    "face",
-    "emotion",
-    "confidence",
-    "x",
-    "y",
-    "width",
-    "height",
-    *EMOTIONS,
-    "message",
-)
-"""`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1."""
 
-Row = dict[str, object]
+RETRIES = 5
+"""Of a photo while the service is away or busy, about 15 seconds in all; nobody waits in front of a screen."""
 
-PATIENCE = (0.5, 1.0, 2.0, 4.0, 8.0)
-"""Seconds between tries while the service is away or busy. Asking again is safe: the service keeps nothing."""
+
+CONCURRENCY = 8
+"""Photos under way at once: enough to keep a server's workers and their batches full."""
 
 
 class ServiceLost(RuntimeError):
@@ -50,24 +42,45 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path("results.csv"))
-    parser.add_argument("--concurrency", type=int, default=8, help="photos under way at once")
+    parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="photos under way at once")
     arguments = parser.parse_args()
     try:
         configuration = settings.from_environment()
-        client = EmotionClient(configuration.server, configuration.timeout)
-        failed = analyse_folder(client, arguments.folder, arguments.out, arguments.concurrency)
+        client = EmotionClient(configuration.server, configuration.timeout, retries=RETRIES, token=configuration.token)
+        with stop_requests() as stopping:
+            failed = analyse_folder(client, arguments.folder, arguments.out, arguments.concurrency, stopping)
     except (ValueError, NotADirectoryError, ServiceLost) as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
+    if stopping.is_set():
         sys.exit(f"stopped; the same command goes on from {arguments.out}")
     if failed:
         sys.exit(f"{failed} photos could not be analysed; {arguments.out} says why")
 
 
-def analyse_folder(client: EmotionClient, folder: Path, out: Path, concurrency: int) -> int:
+@contextlib.contextmanager
+def stop_requests() -> Iterator[threading.Event]:
+    """An event that is set by the first SIGINT or SIGTERM; the second one acts as it always did."""
+    stopping = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        stopping.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def analyse_folder(
+    client: EmotionClient, folder: Path, out: Path, concurrency: int, stopping: threading.Event | None = None
+) -> int:
     """Analyse every photo below `folder` that `out` does not hold yet; returns how many were refused.
 
-    Raises `NotADirectoryError`, `ValueError` when `out` is another kind of file, and `ServiceLost`.
+    Once `stopping` is set, no further photo is begun. Raises `NotADirectoryError`, `ValueError` when `out` is another
+    kind of file, and `ServiceLost`.
     """
     if not folder.is_dir():
         raise NotADirectoryError(f"{folder} is no folder")
@@ -75,70 +88,31 @@ def analyse_folder(client: EmotionClient, folder: Path, out: Path, concurrency: 
         raise ValueError(f"concurrency is {concurrency}; expected 1 or more")
     done = _read_done(out)
     photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    names = [str(path.relative_to(folder)) for path in photos]
-    left = [(path, name) for path, name in zip(photos, names, strict=True) if name not in done]
+    left = [path for path in photos if str(path.relative_to(folder)) not in done]
     failed = 0
-    with out.open("a", encoding="utf-8", newline="") as file, ThreadPoolExecutor(concurrency) as pool:
+    with out.open("a", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         if not file.tell():
             writer.writeheader()
-        finished = _bounded(pool, client, left, concurrency)
+        wanted = takewhile(lambda _: stopping is None or not stopping.is_set(), left)
+        finished = bounded_map(lambda path: _analyse(client, path, str(path.relative_to(folder))), wanted, concurrency)
         progress = tqdm(finished, total=len(photos), initial=len(photos) - len(left), unit="photo", disable=None)
-        for rows in progress:
-            failed += rows[0]["status"] not in {"ok", "no_face"}
-            writer.writerows(rows)
+        for _, found in progress:
+            failed += found[0]["status"] not in {"ok", "no_face"}
+            writer.writerows(found)
             file.flush()
     return failed
 
 
-def _bounded(
-    pool: ThreadPoolExecutor, client: EmotionClient, photos: list[tuple[Path, str]], bound: int
-) -> Iterator[list[Row]]:
-    """Rows of each photo, in the order in which they are finished; at most `bound` photos are in memory."""
-    queue: Iterable[tuple[Path, str]] = iter(photos)
-    running: set[Future[list[Row]]] = set()
-    while True:
-        running |= {pool.submit(_analyse, client, path, name) for path, name in islice(queue, bound - len(running))}
-        if not running:
-            return
-        finished, running = wait(running, return_when=FIRST_COMPLETED)
-        for each in finished:
-            yield each.result()
-
-
 def _analyse(client: EmotionClient, path: Path, name: str) -> list[Row]:
     try:
-        faces = _ask_patiently(client, path.read_bytes())
-    except (ServerAway, ServerBusy) as error:
-        raise ServiceLost(f"{error}, also after {len(PATIENCE)} more tries") from error
-    except ImageRefused as error:
-        return [{"file": name, "status": error.code, "message": str(error)}]
-    except (ServiceError, OSError) as error:
-        return [{"file": name, "status": "error", "message": str(error)}]
-    if not faces:
-        return [{"file": name, "status": "no_face"}]
-    return [_row(name, number, face) for number, face in enumerate(faces, start=1)]
-
-
-def _ask_patiently(client: EmotionClient, image: bytes) -> tuple[Face, ...]:
-    for pause in PATIENCE:
-        try:
-            return client.analyse(image).analysis.faces
-        except (ServerAway, ServerBusy):
-            time.sleep(pause)
-    return client.analyse(image).analysis.faces
-
-
-def _row(name: str, number: int, face: Face) -> Row:
-    return {
-        "file": name,
-        "status": "ok",
-        "face": number,
-        "emotion": face.emotion,
-        "confidence": face.confidence,
-        **face.box.model_dump(),
-        **face.probabilities,
-    }
+        return rows(name, client.analyse(path.read_bytes()))
+    except (ServerAway, ServerBusy, ServerSlow, TokenRefused) as error:
+        raise ServiceLost(f"{error}; the same command goes on from there") from error
+    except ServiceError as error:
+        return rows(name, error)
+    except OSError as error:
+        return rows(name, ServiceError(str(error)))
 
 
 def _read_done(out: Path) -> set[str]:

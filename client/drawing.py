@@ -1,11 +1,11 @@
 """Boxes and labels on the photo, readable on any background and at any size."""
 
-import io
 from collections.abc import Sequence
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
 from client.api import Face
+from client.results import UNCERTAIN, shown_emotion
 
 INK, PAPER = (255, 255, 255), (16, 24, 40)
 """Labels are light on dark, boxes a light line within a dark one, so that either shows on any photo."""
@@ -18,51 +18,55 @@ COLOURS = {
     "fearful": (151, 117, 250),
     "angry": (240, 62, 62),
     "disgusted": (64, 192, 87),
+    UNCERTAIN: (206, 212, 218),
 }
 
 Corners = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
-def open_upright(data: bytes) -> Image.Image:
-    """The photo as people see it: RGB, EXIF rotation applied, transparency on white."""
-    image = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-    if image.mode.startswith("I;16"):
-        # Pillow clips 16-bit grey at 255 instead of scaling it.
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
-    if "A" in image.getbands() or "transparency" in image.info:
-        layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer)
-    return image.convert("RGB")
-
-
-def annotate(image: Image.Image, faces: Sequence[Face], longest: int | None = None) -> Image.Image:
+def annotate(
+    image: Image.Image,
+    faces: Sequence[Face],
+    *,
+    threshold: float = 0.0,
+    focus: int | None = None,
+    longest: int | None = None,
+) -> Image.Image:
     """A copy of an RGB photo with a numbered, labelled box on every face.
 
+    `threshold`: faces whose confidence does not reach it are labelled as uncertain.
+    `focus`: the number, from 1, of the one face to label; the rest of the photo is darkened.
     `longest`: scale the copy so that its longest side has at most this many pixels; lines and labels stay readable.
     """
     scale = min(longest / max(image.size), 1.0) if longest else 1.0
     size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
     annotated = image.copy() if scale == 1.0 else image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+    if focus is not None:
+        annotated = _spotlight(annotated, _corners(faces[focus - 1], scale))
     draw = ImageDraw.Draw(annotated)
     unit = max(max(size) / 400, 1.0)
     font = ImageFont.load_default(size=max(round(9 * unit), 12))
     boxes = [_corners(face, scale) for face in faces]
     plates: list[Corners] = []
-    for face, corners in zip(faces, boxes, strict=True):
+    numbered = [
+        (number, shown_emotion(face, threshold), face, corners)
+        for number, (face, corners) in enumerate(zip(faces, boxes, strict=True), start=1)
+        if focus in {None, number}
+    ]
+    for _, emotion, _, corners in numbered:
         grown = (corners[0] - unit, corners[1] - unit, corners[2] + unit, corners[3] + unit)
         draw.rounded_rectangle(grown, radius=4 * unit, outline=PAPER, width=round(3 * unit))
-        colour = COLOURS.get(face.emotion, INK)
-        draw.rounded_rectangle(corners, radius=3 * unit, outline=colour, width=max(round(1.5 * unit), 1))
-    for number, (face, corners) in enumerate(zip(faces, boxes, strict=True), start=1):
-        text = f"{number}  {face.emotion} {face.confidence:.0%}"
+        draw.rounded_rectangle(corners, radius=3 * unit, outline=COLOURS[emotion], width=max(round(1.5 * unit), 1))
+    for number, emotion, face, corners in numbered:
+        text = f"{number}  {emotion} {face.confidence:.0%}"
         ink = draw.textbbox((0, 0), text, font=font)
         strip = 3 * unit
         label = (ink[2] - ink[0] + 3 * strip, ink[3] - ink[1] + 2 * strip)
         plate = _place(label, corners, size, unit, plates + [box for box in boxes if box != corners])
         plates.append(plate)
         draw.rectangle(plate, fill=PAPER)
-        draw.rectangle((plate[0], plate[1], plate[0] + strip, plate[3]), fill=COLOURS.get(face.emotion, INK))
+        draw.rectangle((plate[0], plate[1], plate[0] + strip, plate[3]), fill=COLOURS[emotion])
         draw.text((plate[0] + 2 * strip - ink[0], plate[1] + strip - ink[1]), text, fill=INK, font=font)
     return annotated
 
@@ -74,6 +78,14 @@ def face_crop(image: Image.Image, face: Face, side: int = 160) -> Image.Image:
     x, y = box.x + box.width / 2, box.y + box.height / 2
     square = image.crop((round(x - half), round(y - half), round(x + half), round(y + half)))
     return square.resize((side, side), Image.Resampling.LANCZOS)
+
+
+def _spotlight(image: Image.Image, box: Corners) -> Image.Image:
+    """The image darkened outside `box`."""
+    dark = ImageEnhance.Brightness(image).enhance(0.35)
+    inside = (round(box[0]), round(box[1]), round(box[2]), round(box[3]))
+    dark.paste(image.crop(inside), inside)
+    return dark
 
 
 def _place(

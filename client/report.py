@@ -1,49 +1,123 @@
-"""The committed evaluation report of the served model, as the page shows it."""
+"""The committed reports of the served model, as the page shows them."""
 
 import json
 from pathlib import Path
+from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
+
+Interval = tuple[float, float]
 
 
-class ClassScores(BaseModel):
-    """Scores of one emotion; `count` is the number of test faces that carry it."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
+
+class ClassScores(_Part):
+    """Scores of one emotion, with 95 % intervals; `count` is the number of test faces that carry it."""
+
     precision: float
+    precision_interval: Interval
     recall: float
+    recall_interval: Interval
     f1: float
+    f1_interval: Interval
     count: int
 
 
-class Data(BaseModel):
+class Data(_Part):
     """What the scores were measured on."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     name: str
 
 
-class Report(BaseModel):
-    """The part of `model_store/report.json` that the page needs; fractions from 0 to 1."""
+class ModelName(_Part):
+    """Which model was scored."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    name: str
+    version: str
+    runtime: str = ""
 
-    data: Data
+
+class Scores(_Part):
+    """Fractions from 0 to 1; intervals at 95 %."""
+
     count: int
     accuracy: float
-    accuracy_interval: tuple[float, float]
+    accuracy_interval: Interval
     macro_precision: float
+    macro_precision_interval: Interval
     macro_recall: float
+    macro_recall_interval: Interval
     macro_f1: float
+    macro_f1_interval: Interval
     ece: float
     per_class: dict[str, ClassScores]
 
 
-def load_report(path: Path) -> Report | None:
-    """The report, or None where there is none to show; the page works without."""
+class ReliabilityBin(_Part):
+    """Mean confidence and accuracy of the faces in one bin of confidence."""
+
+    confidence: float
+    accuracy: float
+    count: int
+
+
+class CoveragePoint(_Part):
+    """The share of faces whose confidence reaches `threshold`, and the accuracy on them."""
+
+    threshold: float
+    coverage: float
+    accuracy: float
+
+
+class Report(Scores):
+    """`report.json`; the confusion matrix has a row for each true class, in the order of `per_class`."""
+
+    model: ModelName
+    data: Data
+    confusion_matrix: tuple[tuple[int, ...], ...]
+    reliability: tuple[ReliabilityBin, ...]
+    coverage: tuple[CoveragePoint, ...]
+    deduplicated: Scores | None = None
+
+
+class CompressionPoint(_Part):
+    """One way to compress the network; `milliseconds` by the number of faces in a call, on one thread."""
+
+    runtime: str
+    parameters: int
+    macs: int
+    bytes: int | None
+    milliseconds: dict[str, float]
+    faster: float
+    accuracy: float
+    macro_f1: float
+
+
+class Compression(_Part):
+    """`compression.json`."""
+
+    data: Data
+    points: dict[str, CompressionPoint]
+    shipped: str
+
+
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+def load_report(folder: Path) -> Report | None:
+    """The evaluation report, or None where there is none to show; the page works without."""
+    return _load(folder / "report.json", Report)
+
+
+def load_compression(folder: Path) -> Compression | None:
+    """The compression report, or None where there is none to show."""
+    return _load(folder / "compression.json", Compression)
+
+
+def _load(path: Path, kind: type[Kind]) -> Kind | None:
     try:
-        return Report.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, ValidationError):
+        return kind.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):  # pydantic's errors are ValueErrors
         return None

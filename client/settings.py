@@ -1,33 +1,62 @@
 """What the client takes from its environment."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Settings:
-    """`server`: base URL of the service. `timeout`: seconds to wait for an answer. `report`: of the served model."""
+    """Everything that differs between places where the client runs.
+
+    `server`: base URL of the service; `token`: sent as `Authorization: Bearer …` where the service stands behind an
+    authenticating edge. `timeout`: seconds to wait for an answer. `retries`: times a photo is sent again while the
+    service is away or busy. `concurrency`: photos under way at once. `metrics_port`: where Prometheus reads the
+    client's own metrics, 0 for nowhere. `reports`: folder of the served model's reports.
+    """
 
     server: str = "http://127.0.0.1:8080"
+    token: str = ""
     timeout: float = 10.0
-    report: Path = Path(__file__).resolve().parent.parent / "model_store" / "report.json"
+    retries: int = 2
+    concurrency: int = 4
+    metrics_port: int = 0
+    reports: Path = Path(__file__).resolve().parent.parent / "model_store"
 
 
-def from_environment() -> Settings:
-    """Settings from `EMOTION_SERVER`, `EMOTION_TIMEOUT` and `EMOTION_REPORT`, each with a default.
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from `EMOTION_SERVER`, `EMOTION_TOKEN`, `EMOTION_TIMEOUT`, `EMOTION_RETRIES`, `EMOTION_CONCURRENCY`,
+    `EMOTION_METRICS_PORT` and `EMOTION_REPORTS`, each with a default.
 
-    Raises `ValueError` when a value cannot be used, naming it.
+    Raises `ValueError` when a value cannot be used, naming it and its bounds; never the token's value.
     """
     defaults = Settings()
-    server = os.environ.get("EMOTION_SERVER", defaults.server).rstrip("/")
+    server = environment.get("EMOTION_SERVER", defaults.server).rstrip("/")
     if not server.startswith(("http://", "https://")):
         raise ValueError(f"EMOTION_SERVER is {server!r}; expected an address that begins with http:// or https://")
-    timeout = os.environ.get("EMOTION_TIMEOUT", str(defaults.timeout))
+    token = environment.get("EMOTION_TOKEN", defaults.token)
+    if not (token.isascii() and token.isprintable()):
+        raise ValueError("EMOTION_TOKEN holds a character that a header cannot carry; expected printable ASCII")
+    return Settings(
+        server=server,
+        token=token,
+        timeout=_number(environment, "EMOTION_TIMEOUT", defaults.timeout, 0.1, 300),
+        retries=int(_number(environment, "EMOTION_RETRIES", defaults.retries, 0, 10)),
+        concurrency=int(_number(environment, "EMOTION_CONCURRENCY", defaults.concurrency, 1, 64)),
+        metrics_port=int(_number(environment, "EMOTION_METRICS_PORT", defaults.metrics_port, 0, 65535)),
+        reports=Path(environment.get("EMOTION_REPORTS", defaults.reports)),
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:
+    text = environment.get(name, str(default))
+    kind = type(default)
     try:
-        seconds = float(timeout)
+        value = kind(text)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 300:
-        raise ValueError(f"EMOTION_TIMEOUT is {timeout!r}; expected seconds, above 0 and at most 300")
-    return Settings(server, seconds, Path(os.environ.get("EMOTION_REPORT", defaults.report)))
+        value = float("nan")
+    if not least <= value <= most:
+        what = "a whole number" if kind is int else "a number"
+        raise ValueError(f"{name} is {text!r}; expected {what} from {least:g} to {most:g}")
+    return value

@@ -2,6 +2,7 @@
 
 import json
 import time
+from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from emotion.labels import LABELS
@@ -36,8 +37,10 @@ class Service(ThreadingHTTPServer):
 
     status, body, delay = 200, json.dumps(analysis(face())).encode(), 0.0
     received: bytes = b""
+    headers: Message = Message()
     requests = 0
     busy = 0
+    healthy = True
 
     @property
     def url(self) -> str:
@@ -51,7 +54,14 @@ class Service(ThreadingHTTPServer):
 class Answering(BaseHTTPRequestHandler):
     server: Service
 
+    def do_GET(self) -> None:
+        """`/ping`, as TorchServe answers it."""
+        self.send_response(200 if self.server.healthy else 500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
     def do_POST(self) -> None:
+        self.server.headers = self.headers
         self.server.received = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests += 1
         time.sleep(self.server.delay)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from client import batch
+from client import api, batch
 from client.api import EmotionClient
 from tests.conftest import ROOT, encoded
 from tests.unit.local_service import Service, analysis, face
@@ -70,16 +70,14 @@ def test_starting_again_asks_only_for_what_is_left(service: Service, folder: Pat
 def test_a_busy_service_is_asked_again(
     service: Service, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch, "PATIENCE", (0.01,) * 5)
+    monkeypatch.setattr(api, "FIRST_PAUSE", 0.01)
     service.busy = 7
-    assert batch.analyse_folder(EmotionClient(service.url), folder, tmp_path / "results.csv", 2) == 0
+    client = EmotionClient(service.url, retries=batch.RETRIES)
+    assert batch.analyse_folder(client, folder, tmp_path / "results.csv", 2) == 0
     assert {row["status"] for row in read(tmp_path / "results.csv")} == {"ok"}
 
 
-def test_a_lost_service_ends_the_run_and_keeps_what_was_done(
-    service: Service, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batch, "PATIENCE", (0.01,))
+def test_a_lost_service_ends_the_run_and_keeps_what_was_done(service: Service, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.csv"
     with pytest.raises(batch.ServiceLost, match="no connection"):
         batch.analyse_folder(EmotionClient("http://127.0.0.1:9"), folder, out, 2)

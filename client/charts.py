@@ -1,0 +1,170 @@
+"""Interactive charts; every one also has its numbers beside it or in its tooltips."""
+
+from collections.abc import Sequence
+
+import altair as alt
+
+from client.api import Answer
+from client.report import Report
+
+STAGES = {
+    "upload": "upload",
+    "waiting": "queue and network",
+    "decode": "decode",
+    "detect": "find faces",
+    "align": "align",
+    "classify": "read emotions",
+}
+"""The parts of a round trip in the order in which they happen, and how the page calls them."""
+
+HEIGHT = 320
+FEWEST = 10
+"""Faces in a bin below which its accuracy says nothing."""
+
+
+def class_scores(report: Report) -> alt.LayerChart:
+    """Precision, recall and F1 of each emotion, with their 95 % intervals."""
+    measures = {"precision": "precision", "recall": "recall", "f1": "F1"}
+    bars = [
+        {
+            "emotion": label,
+            "measure": shown,
+            "value": getattr(scores, name),
+            "low": getattr(scores, f"{name}_interval")[0],
+            "high": getattr(scores, f"{name}_interval")[1],
+        }
+        for label, scores in report.per_class.items()
+        for name, shown in measures.items()
+    ]
+    order = list(measures.values())
+    best_first = sorted(report.per_class, key=lambda label: report.per_class[label].f1, reverse=True)
+    unit = alt.Scale(domain=[0, 1])
+    base = alt.Chart(alt.Data(values=bars)).encode(
+        y=alt.Y("emotion:N", title=None, sort=best_first),
+        yOffset=alt.YOffset("measure:N", sort=order),
+        tooltip=[
+            "emotion:N",
+            "measure:N",
+            *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "low", "high")),
+        ],
+    )
+    values = base.mark_bar().encode(
+        x=alt.X("value:Q", title=None, scale=unit, axis=alt.Axis(format="%")),
+        color=alt.Color("measure:N", sort=order, title=None, legend=alt.Legend(orient="top")),
+    )
+    intervals = base.mark_rule(color="gray", strokeWidth=1.5).encode(x=alt.X("low:Q", scale=unit), x2="high:Q")
+    return (values + intervals).properties(height=HEIGHT + 80)
+
+
+def confusion(report: Report) -> alt.LayerChart:
+    """Shares of each true class, by predicted class."""
+    labels = list(report.per_class)
+    cells = [
+        {"true": true, "predicted": predicted, "faces": count, "share": count / max(sum(row), 1)}
+        for true, row in zip(labels, report.confusion_matrix, strict=True)
+        for predicted, count in zip(labels, row, strict=True)
+    ]
+    base = alt.Chart(alt.Data(values=cells)).encode(
+        x=alt.X("predicted:N", sort=labels, title="the model says", axis=alt.Axis(labelAngle=-40)),
+        y=alt.Y("true:N", sort=labels, title="labelled as"),
+        tooltip=["true:N", "predicted:N", "faces:Q", alt.Tooltip("share:Q", format=".1%")],
+    )
+    squares = base.mark_rect().encode(
+        color=alt.Color("share:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None)
+    )
+    text = base.mark_text(fontSize=11).encode(
+        text=alt.Text("share:Q", format=".0%"),
+        color=alt.condition("datum.share > 0.5", alt.value("white"), alt.value("#1f2937")),
+    )
+    return (squares + text).properties(height=HEIGHT + 80)
+
+
+def reliability(report: Report) -> alt.LayerChart:
+    """Accuracy against confidence with 95 % intervals, over the diagonal of perfect calibration."""
+    points = [
+        {
+            "confidence": each.confidence,
+            "accuracy": each.accuracy,
+            "faces": each.count,
+            "low": max(each.accuracy - _half_width(each.accuracy, each.count), 0),
+            "high": min(each.accuracy + _half_width(each.accuracy, each.count), 1),
+        }
+        for each in report.reliability
+        if each.count >= FEWEST
+    ]
+    percent = alt.Axis(format="%")
+    unit = alt.Scale(domain=[0, 1])
+    base = alt.Chart(alt.Data(values=points)).encode(
+        x=alt.X("confidence:Q", title="stated confidence", scale=unit, axis=percent)
+    )
+    diagonal = (
+        alt.Chart(alt.Data(values=[{"at": 0}, {"at": 1}]))
+        .mark_line(strokeDash=[4, 4], color="gray")
+        .encode(x=alt.X("at:Q", scale=unit), y=alt.Y("at:Q", scale=unit))
+    )
+    bars = base.mark_rule(color="gray").encode(
+        y=alt.Y("low:Q", title="accuracy", scale=unit, axis=percent), y2="high:Q"
+    )
+    dots = base.mark_circle(size=70, opacity=1).encode(
+        y="accuracy:Q",
+        tooltip=[
+            alt.Tooltip("confidence:Q", format=".1%"),
+            alt.Tooltip("accuracy:Q", format=".1%"),
+            alt.Tooltip("faces:Q"),
+        ],
+    )
+    return (diagonal + bars + dots).properties(height=HEIGHT)
+
+
+def coverage(report: Report) -> alt.Chart:
+    """Accuracy on the faces answered, against their share."""
+    points = [each.model_dump() for each in report.coverage]
+    return (
+        alt.Chart(alt.Data(values=points))
+        .mark_line(point=alt.OverlayMarkDef(size=50))
+        .encode(
+            x=alt.X(
+                "coverage:Q", title="share of faces answered", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])
+            ),
+            y=alt.Y("accuracy:Q", title="accuracy on them", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False)),
+            tooltip=[
+                alt.Tooltip("threshold:Q", title="confidence at least", format=".0%"),
+                alt.Tooltip("coverage:Q", title="answered", format=".1%"),
+                alt.Tooltip("accuracy:Q", format=".1%"),
+            ],
+        )
+        .properties(height=HEIGHT)
+    )
+
+
+def round_trips(answers: Sequence[Answer]) -> alt.Chart:
+    """The parts of each answer's round trip, stacked, oldest first."""
+    order = list(STAGES.values())
+    parts = [
+        {"photo": number, "part": STAGES[stage], "order": order.index(STAGES[stage]), "ms": round(milliseconds, 2)}
+        for number, answer in enumerate(answers, start=1)
+        for stage, milliseconds in stages(answer).items()
+    ]
+    return (
+        alt.Chart(alt.Data(values=parts))
+        .mark_bar(size=16)
+        .encode(
+            x=alt.X("photo:O", title="photo, in the order of answers", axis=alt.Axis(labelAngle=0)),
+            y=alt.Y("ms:Q", title="milliseconds"),
+            color=alt.Color("part:N", sort=order, title=None, legend=alt.Legend(orient="top")),
+            order=alt.Order("order:Q"),
+            tooltip=["photo:O", "part:N", "ms:Q"],
+        )
+        .properties(height=HEIGHT)
+    )
+
+
+def stages(answer: Answer) -> dict[str, float]:
+    """Milliseconds of each part of the round trip, by the names of `STAGES`."""
+    measured = {"upload": answer.upload * 1000, "waiting": answer.waiting * 1000}
+    return measured | {name: time for name, time in answer.analysis.timings_ms.items() if name in STAGES}
+
+
+def _half_width(share: float, count: int) -> float:
+    """Of the 95 % interval of a share of `count`, by the normal approximation."""
+    return float(1.96 * (share * (1 - share) / count) ** 0.5)

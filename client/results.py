@@ -1,0 +1,91 @@
+"""Results as tables and files."""
+
+import csv
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from client.api import EMOTIONS, Answer, Face, ImageRefused, ServiceError
+from client.photos import Photo
+
+UNCERTAIN = "uncertain"
+
+COLUMNS = ("file", "status", "face", "emotion", "confidence", "x", "y", "width", "height", *EMOTIONS, "message")
+"""`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1."""
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A photo with its answer, or with the error that stands in its place."""
+
+    photo: Photo
+    answer: Answer | ServiceError
+
+    @property
+    def faces(self) -> tuple[Face, ...]:
+        """Of the answer; boxes in pixels of the photo that was sent."""
+        return self.answer.analysis.faces if isinstance(self.answer, Answer) else ()
+
+
+def shown_emotion(face: Face, threshold: float) -> str:
+    """The emotion, or `uncertain` where the confidence does not reach `threshold`."""
+    return face.emotion if face.confidence >= threshold else UNCERTAIN
+
+
+def rows(name: str, answer: Answer | ServiceError, scale: float = 1.0) -> list[Row]:
+    """A row a face, or one that says why there is none. Boxes are divided by `scale`, as in `Photo`."""
+    if isinstance(answer, ServiceError):
+        code = answer.code if isinstance(answer, ImageRefused) else "error"
+        return [{"file": name, "status": code, "message": str(answer)}]
+    if not answer.analysis.faces:
+        return [{"file": name, "status": "no_face"}]
+    return [
+        {
+            "file": name,
+            "status": "ok",
+            "face": number,
+            "emotion": face.emotion,
+            "confidence": face.confidence,
+            **{side: round(value / scale, 1) for side, value in face.box.model_dump().items()},
+            **{str(emotion): value for emotion, value in face.probabilities.items()},
+        }
+        for number, face in enumerate(answer.analysis.faces, start=1)
+    ]
+
+
+def to_csv(outcomes: Sequence[Outcome]) -> bytes:
+    """All rows with a header, UTF-8."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for outcome in outcomes:
+        writer.writerows(rows(outcome.photo.name, outcome.answer, outcome.photo.scale))
+    return text.getvalue().encode()
+
+
+def to_json(outcomes: Sequence[Outcome]) -> bytes:
+    """The same rows, grouped by photo, with the model that answered."""
+    content = [
+        {
+            "file": outcome.photo.name,
+            "model": outcome.answer.analysis.model.model_dump() if isinstance(outcome.answer, Answer) else None,
+            "results": [
+                {key: value for key, value in row.items() if key != "file"}
+                for row in rows(outcome.photo.name, outcome.answer, outcome.photo.scale)
+            ],
+        }
+        for outcome in outcomes
+    ]
+    return json.dumps(content, indent=2, ensure_ascii=False).encode()
+
+
+def to_png(image: Image.Image) -> bytes:
+    """A picture as a PNG file."""
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=1)
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""A script a page; `app.py` says which."""

@@ -1,0 +1,284 @@
+"""Upload, paste or take photos; see each face with its emotion."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from client import consent, drawing, faces, metrics, results, session
+from client.api import (
+    Answer,
+    EmotionClient,
+    ImageRefused,
+    ServerAway,
+    ServerBusy,
+    ServerSlow,
+    ServiceError,
+    TokenRefused,
+)
+from client.concurrency import bounded_map
+from client.paste import paste_into_uploader
+from client.photos import prepare
+from client.results import Outcome
+
+SAMPLES = Path(__file__).resolve().parent.parent / "samples"
+
+# Longest side of the photo on the page: more than the column shows, far less than phones send.
+SHOWN_PIXELS = 1400
+
+ADVICE = {
+    ServerAway: "Start it with `make run`, or set `EMOTION_SERVER` to its address; then try again.",
+    ServerSlow: "It may be overloaded. Wait a little and try again, or raise `EMOTION_TIMEOUT`.",
+    ServerBusy: "Wait a few seconds and try again.",
+    TokenRefused: "Set `EMOTION_TOKEN` to one that the service accepts, and start the page again.",
+    ImageRefused: "Try another photo: JPEG or PNG, up to 25 megapixels and 16 MB.",
+}
+"""What to do about each kind of error."""
+
+AGAIN = (ServerAway, ServerSlow, ServerBusy)
+"""Errors that may be gone on the next try."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A photo that the person gave; `key` tells it from all others of the session."""
+
+    key: str
+    name: str
+    data: bytes
+
+
+def show() -> None:
+    """The page."""
+    st.title("What do these faces show?")
+    st.write("Every face in a photo is found and read as one of seven expressions, with a calibrated confidence.")
+    if not consent.acknowledged():
+        return
+    left, right = st.columns([3, 2], gap="large", vertical_alignment="bottom")
+    with left:
+        way = _choose_way()
+    with right:
+        threshold = _threshold()
+    sources = _choose(way)
+    st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
+    _forget_all_but(sources)
+    if not sources:
+        return
+    _analyse(sources)
+    outcomes = [session.outcomes()[source.key] for source in sources]
+    shown = outcomes[0] if len(outcomes) == 1 else _choose_outcome(outcomes, threshold)
+    _show_outcome(shown, threshold)
+    _downloads(outcomes, shown, threshold)
+
+
+def _choose_way() -> str | None:
+    ways = {
+        "Upload": ":material/upload: Upload",
+        "Camera": ":material/photo_camera: Camera",
+        "Samples": ":material/photo_library: Samples",
+    }
+    return st.segmented_control(
+        "Where from", list(ways), format_func=ways.__getitem__, default="Upload", label_visibility="collapsed"
+    )
+
+
+def _choose(way: str | None) -> list[Source]:
+    """The photos that the person wants analysed."""
+    if way == "Camera":
+        picture = st.camera_input("Take a picture")
+        return [Source(picture.file_id, "camera.jpg", picture.getvalue())] if picture else []
+    if way == "Samples":
+        return _choose_samples()
+    uploads = st.file_uploader(
+        "Photos, .jpg or .png, up to 16 MB each: choose them, drop them here, or paste one anywhere on this page",
+        type=["jpg", "jpeg", "png"],
+        accept_multiple_files=True,
+    )
+    paste_into_uploader()
+    return [Source(upload.file_id, upload.name, upload.getvalue()) for upload in uploads]
+
+
+def _choose_samples() -> list[Source]:
+    paths = {path.stem.replace("-", " "): path for path in sorted(SAMPLES.glob("*.jpg"))}
+    chosen = st.pills("Sample photos, in the public domain", list(paths), selection_mode="multi")
+    return [Source(f"sample {name}", paths[name].name, paths[name].read_bytes()) for name in chosen]
+
+
+def _forget_all_but(sources: Sequence[Source]) -> None:
+    """What the person took away from the page is not kept."""
+    kept = {source.key for source in sources}
+    for key in set(session.outcomes()) - kept:
+        del session.outcomes()[key]
+
+
+def _analyse(sources: Sequence[Source]) -> None:
+    """Send what was not answered yet, a bounded number at once."""
+    outcomes = session.outcomes()
+    new = [source for source in sources if source.key not in outcomes]
+    if not new:
+        return
+    configuration = session.configuration()
+    client = session.client(configuration)
+    progress = st.progress(0.0, "Looking …")
+    answered = bounded_map(lambda source: _look(client, source), new, configuration.concurrency)
+    for done, (source, outcome) in enumerate(answered, start=1):
+        outcomes[source.key] = outcome
+        if isinstance(outcome.answer, Answer):
+            session.history().append(outcome.answer)
+        progress.progress(done / len(new), f"{done} of {len(new)} photos")
+    progress.empty()
+
+
+def _look(client: EmotionClient, source: Source) -> Outcome:
+    """Runs in a thread of its own, where Streamlit's functions cannot be used."""
+    photo = prepare(source.name, source.data)
+    try:
+        answer: Answer | ServiceError = client.analyse(photo.data)
+    except ServiceError as error:
+        answer = error
+    metrics.record(answer)
+    return Outcome(photo, answer)
+
+
+def _threshold() -> float:
+    percent = st.slider(
+        "Show a face as uncertain when the confidence is below",
+        min_value=0,
+        max_value=95,
+        value=40,
+        step=5,
+        format="%d %%",
+        help="The page “Model performance” shows what leaving out uncertain faces buys.",
+    )
+    return percent / 100
+
+
+def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
+    """Many photos: how they did, and the one that is shown below."""
+    failed = sum(isinstance(outcome.answer, ServiceError) for outcome in outcomes)
+    counts = {
+        "Photos": len(outcomes),
+        "Faces": sum(len(outcome.faces) for outcome in outcomes),
+        "Not analysed": failed,
+    }
+    for column, (name, value) in zip(st.columns(3), counts.items(), strict=True):
+        column.metric(name, value, border=True)
+    rows = [
+        {
+            "photo": outcome.photo.thumbnail,
+            "file": outcome.photo.name,
+            "faces": len(outcome.faces),
+            "expressions": _expressions(outcome, threshold),
+        }
+        for outcome in outcomes
+    ]
+    st.dataframe(
+        rows,
+        hide_index=True,
+        row_height=56,
+        column_config={"photo": st.column_config.ImageColumn("photo", width=72)},
+        alt="File, number of faces and expressions of each photo",
+        key="table",
+        on_select=_show_selected,
+        selection_mode="single-row",
+    )
+    if st.session_state.get("shown", 0) >= len(outcomes):
+        st.session_state.shown = 0  # that photo was taken away
+    index = st.selectbox(
+        "Photo to show; a click into the table's first column chooses one too",
+        range(len(outcomes)),
+        format_func=lambda at: f"{at + 1} · {outcomes[at].photo.name}",
+        key="shown",
+    )
+    return outcomes[index]
+
+
+def _show_selected() -> None:
+    for row in st.session_state.table.selection.rows:
+        st.session_state.shown = row
+
+
+def _expressions(outcome: Outcome, threshold: float) -> str:
+    if isinstance(outcome.answer, ServiceError):
+        return f"not analysed: {outcome.answer}"
+    if not outcome.faces:
+        return "no face found"
+    return ", ".join(results.shown_emotion(face, threshold) for face in outcome.faces)
+
+
+def _show_outcome(outcome: Outcome, threshold: float) -> None:
+    """The annotated photo beside its faces, or what went wrong."""
+    answer = outcome.answer
+    if isinstance(answer, ServiceError):
+        _show_error(answer)
+        return
+    if outcome.photo.thumbnail is None:
+        st.error("The service could read this photo, but the page cannot show it. Save it anew and upload it again.")
+        return
+    image = outcome.photo.picture()
+    left, right = st.columns([3, 2], gap="large")
+    with right:
+        focus = faces.show(image, outcome.faces, threshold)
+    with left:
+        picture = drawing.annotate(image, outcome.faces, threshold=threshold, focus=focus, longest=SHOWN_PIXELS)
+        st.image(picture, width="stretch", output_format="JPEG", alt=_description(outcome, threshold))
+        model = answer.analysis.model
+        st.caption(
+            f"{_count(len(outcome.faces))} · answered in **{answer.round_trip * 1000:.0f} ms** "
+            f"by {model.name} {model.version}"
+        )
+
+
+def _count(faces: int) -> str:
+    if faces == 0:
+        return "No face"
+    return "1 face" if faces == 1 else f"{faces} faces, largest first"
+
+
+def _show_error(error: ServiceError) -> None:
+    advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
+    message = str(error)
+    st.error(f"**{message[:1].upper()}{message[1:]}.** {advice}", icon=":material/block:")
+    if isinstance(error, AGAIN):
+        st.button("Try again", icon=":material/refresh:", on_click=_forget_failures)
+
+
+def _forget_failures() -> None:
+    outcomes = session.outcomes()
+    for key in [key for key, outcome in outcomes.items() if isinstance(outcome.answer, AGAIN)]:
+        del outcomes[key]
+
+
+def _downloads(outcomes: Sequence[Outcome], shown: Outcome, threshold: float) -> None:
+    if not any(isinstance(outcome.answer, Answer) for outcome in outcomes):
+        return
+    with st.container(horizontal=True):
+        # `ignore`: a download changes nothing on the page, so there is nothing to run again.
+        st.download_button("Results as CSV", results.to_csv(outcomes), "emotions.csv", "text/csv", on_click="ignore")
+        st.download_button(
+            "Results as JSON", results.to_json(outcomes), "emotions.json", "application/json", on_click="ignore"
+        )
+        if shown.photo.thumbnail and isinstance(shown.answer, Answer):
+            st.download_button(
+                "Annotated picture as PNG",
+                # Drawn when it is asked for: a large PNG takes longer than all the rest.
+                lambda: results.to_png(drawing.annotate(shown.photo.picture(), shown.faces, threshold=threshold)),
+                f"{Path(shown.photo.name).stem}-emotions.png",
+                "image/png",
+                on_click="ignore",
+            )
+
+
+def _description(outcome: Outcome, threshold: float) -> str:
+    """The annotated photo in words, for people who cannot see it."""
+    if not outcome.faces:
+        return "The photo; no face was found"
+    found = [
+        f"Face {number}: {results.shown_emotion(face, threshold)}, {face.confidence:.0%}"
+        for number, face in enumerate(outcome.faces, start=1)
+    ]
+    return f"The photo with {len(found)} marked face{'s' if len(found) > 1 else ''}. {'; '.join(found)}"
+
+
+show()

@@ -1,0 +1,129 @@
+"""How good the served model is, from its committed reports."""
+
+import streamlit as st
+
+from client import charts, session
+from client.report import Compression, Interval, Report, load_compression, load_report
+
+
+def show() -> None:
+    """The page."""
+    st.title("How good is the model?")
+    folder = session.configuration().reports
+    report, compression = load_report(folder), load_compression(folder)
+    if report is None:
+        st.info(
+            f"There is no evaluation report in {folder}. `make evaluate` writes one.", icon=":material/description:"
+        )
+        return
+    _headline(report)
+    _classes(report)
+    left, right = st.columns(2, gap="large")
+    with left:
+        _reliability(report)
+    with right:
+        _coverage(report)
+    if compression is not None:
+        _compression(compression)
+
+
+def _headline(report: Report) -> None:
+    overall = {
+        "Accuracy": (report.accuracy, report.accuracy_interval),
+        "Precision": (report.macro_precision, report.macro_precision_interval),
+        "Recall": (report.macro_recall, report.macro_recall_interval),
+        "F1": (report.macro_f1, report.macro_f1_interval),
+    }
+    for column, (name, (value, interval)) in zip(st.columns(4), overall.items(), strict=True):
+        column.metric(name, f"{value:.1%}", _interval(interval), delta_color="off", delta_arrow="off", border=True)
+    st.markdown(
+        f"{report.model.name.capitalize()} {report.model.version} on the {report.count:,} faces of "
+        f"**{report.data.name}**, one view a face; below each score its 95 % interval. People reach an accuracy of "
+        "about 65 % on these photos. Precision, recall and F1 are means over the seven emotions, each counting alike."
+    )
+    if report.deduplicated is not None:
+        left_out = report.count - report.deduplicated.count
+        st.caption(
+            f"{left_out} of these faces are also among the training photos. Without them the accuracy is "
+            f"{report.deduplicated.accuracy:.1%} and F1 {report.deduplicated.macro_f1:.3f}."
+        )
+
+
+def _classes(report: Report) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Each emotion")
+        st.write(
+            "Precision: of the faces called so, how many are. Recall: of the faces that are so, how many are found. "
+            "The grey lines are 95 % intervals."
+        )
+        st.altair_chart(
+            charts.class_scores(report), alt="Precision, recall and F1 of each emotion; the table has the numbers"
+        )
+        rows = [
+            {
+                "emotion": label,
+                "precision": f"{scores.precision:.1%} ({_interval(scores.precision_interval)})",
+                "recall": f"{scores.recall:.1%} ({_interval(scores.recall_interval)})",
+                "F1": f"{scores.f1:.1%} ({_interval(scores.f1_interval)})",
+                "faces": scores.count,
+            }
+            for label, scores in report.per_class.items()
+        ]
+        with st.expander("The numbers"):
+            st.dataframe(rows, hide_index=True, alt="Precision, recall, F1 and number of faces of each emotion")
+    with right:
+        st.subheader("What is taken for what")
+        st.write("Rows: what faces are labelled as. Columns: what the model says. The diagonal is what it gets right.")
+        st.altair_chart(
+            charts.confusion(report), alt="Confusion matrix: share of each labelled emotion by what the model says"
+        )
+
+
+def _reliability(report: Report) -> None:
+    st.subheader("Can its confidence be believed?")
+    st.write(
+        "Where points lie on the dashed line, a face that is called “happy, 80 %” is happy in 80 of 100 cases. "
+        f"On average the two differ by {report.ece:.1%}."
+    )
+    st.altair_chart(
+        charts.reliability(report), alt="Accuracy against stated confidence, in bins; close to the diagonal"
+    )
+
+
+def _coverage(report: Report) -> None:
+    st.subheader("What leaving out uncertain faces buys")
+    st.write(
+        "Answer only above a confidence: the further left, the fewer faces are answered, and the more of them rightly."
+    )
+    st.altair_chart(
+        charts.coverage(report), alt="Accuracy on the faces answered against the share of faces that are answered"
+    )
+
+
+def _compression(compression: Compression) -> None:
+    st.subheader("What compression costs")
+    st.write(
+        "The same network made smaller: fewer channels (pruned), 8-bit numbers (int8). The one marked is served. "
+        "Milliseconds are for one call on one processor core."
+    )
+    rows = [
+        {
+            "network": f"{title} (served)" if title == compression.shipped else title,
+            "parameters, million": round(point.parameters / 1e6, 2),
+            "file, MB": round(point.bytes / 1e6, 2) if point.bytes else None,
+            **{f"{size} face{'s' if size != '1' else ''}, ms": time for size, time in point.milliseconds.items()},
+            "times as fast": point.faster,
+            "accuracy, %": round(point.accuracy * 100, 2),
+            "F1": point.macro_f1,
+        }
+        for title, point in compression.points.items()
+    ]
+    st.dataframe(rows, hide_index=True, alt="Size, speed and accuracy of each way to compress the network")
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval[0]:.1%} to {interval[1]:.1%}"
+
+
+show()

@@ -1,0 +1,127 @@
+"""Real headless Chromium, the real page, the real TorchServe."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from serving.page import page
+from serving.server import Addresses, torchserve, wait_until_ready
+from tests.conftest import ROOT
+from tests.integration.conftest import free_addresses, free_ports
+
+SCREENSHOTS = ROOT / "runs" / "screenshots"
+"""Where each test leaves a picture for people to look at; ignored by git."""
+
+OPTIONS = [
+    "--no-sandbox",  # the tests may run as root
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    # Chromium asks Google's hosts all kinds of things at its start.
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # A camera that shows a moving test picture, and a person who allows it.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+
+WIDE = (1280, 900)
+
+
+class Service:
+    """The real service, which a test may stop and start again at the same addresses."""
+
+    def __init__(self) -> None:
+        self.addresses: Addresses = free_addresses()
+        self._running = contextlib.ExitStack()
+
+    def start(self) -> None:
+        process = self._running.enter_context(torchserve(self.addresses))
+        wait_until_ready(process, self.addresses)
+
+    def stop(self) -> None:
+        self._running.close()
+
+
+@pytest.fixture(scope="session")
+def service() -> Iterator[Service]:
+    service = Service()
+    service.start()
+    yield service
+    service.stop()
+
+
+@pytest.fixture(scope="session")
+def metrics_port() -> int:
+    (port,) = free_ports(1)
+    return port
+
+
+@pytest.fixture(scope="session")
+def metrics_url(metrics_port: int) -> str:
+    return f"http://127.0.0.1:{metrics_port}/metrics"
+
+
+@pytest.fixture(scope="session")
+def page_url(service: Service, metrics_port: int) -> Iterator[str]:
+    (port,) = free_ports(1)
+    with contextlib.ExitStack() as stack:
+        with pytest.MonkeyPatch.context() as environment:  # for that process alone, not for other tests
+            environment.setenv("EMOTION_METRICS_PORT", str(metrics_port))
+            stack.enter_context(page(port, service.addresses))
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        message = "the browser tests need Chromium: apt-get install chromium"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    with contextlib.closing(
+        chromium.new_context(viewport={"width": WIDE[0], "height": WIDE[1]}, permissions=["camera"])
+    ) as context:
+        context.set_default_timeout(30_000)
+        yield context
+
+
+@pytest.fixture
+def tab(context: BrowserContext, page_url: str) -> Page:
+    """A tab on the first page, the notice acknowledged."""
+    tab = context.new_page()
+    tab.goto(page_url)
+    tab.get_by_role("button", name="I understand").click()
+    tab.get_by_text("choose them, drop them here").wait_for()
+    return tab
+
+
+def screenshot(tab: Page, name: str) -> None:
+    """The whole page as a picture; Streamlit scrolls inside the window, so the window is made as tall as the page."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    size = tab.viewport_size
+    assert size is not None
+    height = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    tab.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
+    tab.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+    tab.set_viewport_size(size)
+
+
+def choose(tab: Page, *photos: Path) -> None:
+    """Give the photos to the uploader, as choosing them in the dialog does."""
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(list(photos))

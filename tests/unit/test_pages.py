@@ -1,0 +1,268 @@
+"""Every page through Streamlit's AppTest, against a real local HTTP server."""
+
+from pathlib import Path
+
+import pytest
+from prometheus_client import REGISTRY
+from streamlit.testing.v1 import AppTest
+
+from client.api import EMOTIONS
+from client.report import load_compression, load_report
+from client.settings import Settings
+from tests.conftest import ROOT, photo_bytes
+from tests.unit.local_service import Service, analysis, face
+
+APP = ROOT / "client" / "app.py"
+
+
+@pytest.fixture
+def page(service: Service, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page where photos are analysed, the notice acknowledged."""
+    monkeypatch.setenv("EMOTION_SERVER", service.url)
+    monkeypatch.setenv("EMOTION_RETRIES", "0")
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    return page.button[0].click().run()
+
+
+def upload(page: AppTest, *photos: tuple[str, bytes]) -> AppTest:
+    page.file_uploader[0].set_value([(name, data, "image/jpeg") for name, data in photos])
+    return page.run()
+
+
+def upload_one(page: AppTest, data: bytes, name: str = "photo.jpg") -> AppTest:
+    return upload(page, (name, data))
+
+
+def switch(page: AppTest, name: str) -> AppTest:
+    page.switch_page(f"views/{name}.py").run()
+    assert not page.exception
+    return page
+
+
+def texts(page: AppTest) -> str:
+    elements = [*page.markdown, *page.caption, *page.error, *page.info, *page.title, *page.subheader, *page.success]
+    return "\n".join([*(element.value for element in elements), *(element.proto.body for element in page.get("html"))])
+
+
+def counted(name: str, **labels: str) -> float:
+    return REGISTRY.get_sample_value(name, labels) or 0.0
+
+
+def test_nothing_can_be_uploaded_before_the_notice_is_acknowledged(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", service.url)
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert not page.exception
+    assert not page.file_uploader
+    for word in ("discarded", "not a feeling", "hiring", "AI Act"):
+        assert word in texts(page)
+    page.button[0].click().run()
+    assert page.file_uploader
+    assert "Before you begin" not in texts(page)
+
+
+def test_an_uploaded_photo_shows_its_faces_and_the_time(page: AppTest) -> None:
+    upload_one(page, photo_bytes("smiling"))
+    assert not page.exception
+    assert "**1 · Happy** — 90% confident" in texts(page)
+    assert "1 face · answered in" in texts(page)
+    assert "answered in" in texts(page)
+    for label in EMOTIONS:
+        assert f"<span>{label}</span>" in texts(page)
+
+
+def test_the_annotated_photo_is_described_for_people_who_cannot_see_it(page: AppTest) -> None:
+    upload_one(page, photo_bytes("smiling"))
+    described = [image.proto.imgs[0].alt for image in page.get("image")]
+    assert "The photo with 1 marked face. Face 1: happy, 90%" in described
+    assert "Face 1" in described
+
+
+def test_below_the_threshold_a_face_is_uncertain(page: AppTest, service: Service) -> None:
+    service.answer(200, analysis(face(confidence=0.45)))
+    upload_one(page, photo_bytes("smiling"))
+    assert "**1 · Happy** — 45% confident" in texts(page)
+    page.slider[0].set_value(50).run()
+    assert "**1 · Uncertain** — most likely happy, 45%" in texts(page)
+    assert service.requests == 1, "nothing was sent again"
+
+
+def test_one_of_several_faces_can_be_looked_at(page: AppTest, service: Service) -> None:
+    service.answer(200, analysis(face(), face("sad", x=20.0)))
+    upload_one(page, photo_bytes("smiling"))
+    assert "**1 · Happy**" in texts(page) and "**2 · Sad**" in texts(page)
+    page.button_group[1].set_value(2).run()
+    assert "**1 · Happy**" not in texts(page) and "**2 · Sad**" in texts(page)
+
+
+def test_many_photos_have_a_table_and_one_is_shown(page: AppTest, service: Service) -> None:
+    upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(5)))
+    assert not page.exception
+    assert service.requests == 5
+    assert {metric.label: metric.value for metric in page.metric} == {"Photos": "5", "Faces": "5", "Not analysed": "0"}
+    assert list(page.dataframe[0].value["expressions"]) == ["happy"] * 5
+    page.selectbox[0].set_value(3).run()
+    assert service.requests == 5, "looking at another photo sends nothing"
+
+
+def test_photos_that_are_taken_away_are_forgotten(page: AppTest) -> None:
+    upload_one(page, photo_bytes("smiling"))
+    assert len(page.session_state["outcomes"]) == 1
+    page.file_uploader[0].clear()
+    page.run()
+    assert not page.session_state["outcomes"]
+
+
+def test_no_face_gives_a_hint(page: AppTest, service: Service) -> None:
+    service.answer(200, analysis())
+    upload_one(page, photo_bytes("landscape"))
+    assert "No face was found" in page.info[0].value
+
+
+REFUSALS = {
+    "broken": (400, {"error": {"code": "truncated_image", "message": "the JPEG file ends early"}}),
+    "busy": (503, b""),
+    "token": (401, b""),
+    "large": (413, b""),
+}
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message", "advice"),
+    [
+        ("broken", "The JPEG file ends early.", "Try another photo"),
+        ("busy", "The service is overloaded or restarting (status 503).", "Wait a few seconds"),
+        ("token", "The service refused the token (status 401).", "EMOTION_TOKEN"),
+        ("large", "The file is larger than the service accepts.", "16 MB"),
+    ],
+)
+def test_an_error_is_shown_with_what_to_do(
+    page: AppTest, service: Service, refusal: str, message: str, advice: str
+) -> None:
+    service.answer(*REFUSALS[refusal])
+    upload_one(page, photo_bytes("smiling"))
+    assert not page.exception
+    assert message in page.error[0].value
+    assert advice in page.error[0].value
+    assert bool(page.button) == (refusal == "busy"), "only what may be gone on the next try can be tried again"
+
+
+def test_trying_again_after_an_outage_answers(page: AppTest, service: Service) -> None:
+    service.busy = 1
+    upload_one(page, photo_bytes("smiling"))
+    assert "overloaded" in page.error[0].value
+    page.button[0].click().run()
+    assert not page.error
+    assert "**1 · Happy**" in texts(page)
+
+
+def test_a_photo_that_only_the_service_can_read_is_explained(page: AppTest) -> None:
+    upload_one(page, b"no photo for Pillow")
+    assert not page.exception
+    assert "the page cannot show it" in page.error[0].value
+
+
+def test_a_server_away_is_shown_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", "http://127.0.0.1:9")
+    monkeypatch.setenv("EMOTION_RETRIES", "0")
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    page.button[0].click().run()
+    upload_one(page, photo_bytes("smiling"))
+    assert not page.exception
+    assert "make run" in page.error[0].value
+    switch(page, "service")
+    assert "no connection" in page.error[0].value
+
+
+def test_a_sample_needs_no_photo_of_ones_own(page: AppTest, service: Service) -> None:
+    page.button_group[0].set_value("Samples").run()
+    assert not page.file_uploader
+    page.button_group[1].set_value(["Grace Hopper"]).run()
+    assert not page.exception
+    assert service.received == (ROOT / "client" / "samples" / "Grace-Hopper.jpg").read_bytes()
+    assert "**1 · Happy**" in texts(page)
+
+
+def test_the_camera_is_asked_for_only_when_it_is_chosen(page: AppTest) -> None:
+    assert not page.get("camera_input")
+    page.button_group[0].set_value("Camera").run()
+    assert page.get("camera_input")
+
+
+def test_outcomes_are_counted(page: AppTest, service: Service) -> None:
+    before = [
+        counted("emotion_client_requests_total", outcome="ok"),
+        counted("emotion_client_faces_total"),
+        counted("emotion_client_images_total"),
+        counted("emotion_client_latency_seconds_count"),
+        counted("emotion_client_requests_total", outcome="busy"),
+    ]
+    service.answer(200, analysis(face(), face("sad")))
+    upload_one(page, photo_bytes("smiling"))
+    service.busy = 1
+    upload_one(page, photo_bytes("serious"), "other.jpg")
+    after = [
+        counted("emotion_client_requests_total", outcome="ok"),
+        counted("emotion_client_faces_total"),
+        counted("emotion_client_images_total"),
+        counted("emotion_client_latency_seconds_count"),
+        counted("emotion_client_requests_total", outcome="busy"),
+    ]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 2, 1, 1, 1]
+
+
+def test_performance_shows_the_committed_reports(page: AppTest) -> None:
+    report, compression = load_report(Settings().reports), load_compression(Settings().reports)
+    assert report is not None and compression is not None, "the reports of the served model are committed"
+    switch(page, "performance")
+    shown = {metric.label: metric.value for metric in page.metric}
+    assert shown["Accuracy"] == f"{report.accuracy:.1%}"
+    assert set(shown) == {"Accuracy", "Precision", "Recall", "F1"}
+    assert len(page.get("vega_lite_chart")) == 4
+    classes, networks = (table.value for table in page.dataframe)
+    assert set(classes["emotion"]) == set(EMOTIONS)
+    assert f"{compression.shipped} (served)" in set(networks["network"])
+
+
+def test_missing_reports_leave_the_page_working(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", service.url)
+    monkeypatch.setenv("EMOTION_REPORTS", str(tmp_path))
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    switch(page, "performance")
+    assert "make evaluate" in page.info[0].value
+    (tmp_path / "report.json").write_text("{}", encoding="utf-8")
+    assert "make evaluate" in switch(page, "performance").info[0].value
+
+
+def test_the_service_page_shows_health_and_this_sessions_times(page: AppTest, service: Service) -> None:
+    switch(page, "service")
+    assert "healthy" in page.success[0].value
+    assert "No photo was analysed" in page.info[0].value
+    switch(page, "analyse")
+    service.delay = 0.05  # its stages claim 19 ms
+    upload_one(page, photo_bytes("smiling"))
+    switch(page, "service")
+    assert {metric.label for metric in page.metric} == {"Model", "Median round trip", "Slowest"}
+    row = page.dataframe[0].value.iloc[0]
+    parts = ["upload", "queue and network", "decode", "find faces", "align", "read emotions"]
+    assert sum(row[part] for part in parts) == pytest.approx(row["round trip, ms"], abs=1)
+    assert row["request id"] == service.headers["X-Request-Id"]
+    service.healthy = False
+    page.button[0].click().run()
+    assert "Not healthy" in page.error[0].value
+
+
+def test_privacy_has_the_full_text(page: AppTest) -> None:
+    switch(page, "privacy")
+    for word in ("forgets them", "not a feeling", "Article 5", "Article 50", "hiring", "no telemetry"):
+        assert word in texts(page)
+
+
+def test_a_wrong_setting_is_shown_instead_of_a_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", "nowhere")
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert not page.exception
+    assert "EMOTION_SERVER is 'nowhere'" in page.error[0].value
