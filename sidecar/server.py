@@ -1,0 +1,143 @@
+"""Serve `/metrics`, `/ready`, `/live` and, to this pod alone, `/drain`.
+
+    python -m sidecar.server
+
+Settings come from the environment: `SIDECAR_PORT` (8083), `SIDECAR_MANAGEMENT` (http://127.0.0.1:8081),
+`SIDECAR_MODEL` (emotion), and the seconds of `sidecar.health.Patience` as `SIDECAR_DEAD_AFTER` and so on.
+"""
+
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from sidecar.health import Answer, Health, Patience
+from sidecar.torchserve import Unreachable, describe
+
+LOOK_TIMEOUT = 2.0
+"""Seconds for the management address to answer; probes must get theirs in time."""
+
+
+def main() -> None:
+    try:
+        port, health = from_environment(dict(os.environ))
+    except ValueError as error:
+        sys.exit(f"error: {error}")
+    server = Server(("", port), health)
+    signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
+    print(f"sidecar on port {server.server_port}", flush=True)
+    server.serve_forever(poll_interval=0.1)
+
+
+def from_environment(environment: dict[str, str]) -> tuple[int, Health]:
+    """Port and judge; raises `ValueError` naming the variable and its bounds."""
+    port = int(_number(environment, "SIDECAR_PORT", 8083, 65535))
+    seconds = {
+        field.name: _number(environment, f"SIDECAR_{field.name.upper()}", float(field.default), 3600)  # type: ignore[arg-type]
+        for field in fields(Patience)
+    }
+    management = environment.get("SIDECAR_MANAGEMENT", "http://127.0.0.1:8081").rstrip("/")
+    model = environment.get("SIDECAR_MODEL", "emotion")
+    return port, Health(partial(describe, management, model, LOOK_TIMEOUT), Patience(**seconds))
+
+
+class QueueCollector(Collector):
+    """Asks TorchServe at every scrape; a server that cannot be asked is `emotion_torchserve_up 0` and no more."""
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    def collect(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily("emotion_torchserve_up", "1 if TorchServe described its model.")
+        try:
+            found = self._health.description()
+        except Unreachable:
+            up.add_metric([], 0)
+            yield up
+            return
+        up.add_metric([], 1)
+        yield up
+        numbers = {
+            "emotion_queue_depth": ("Photos that wait for a worker.", found.queue_depth),
+            "emotion_queue_size": ("Photos that may wait before more are refused.", found.queue_size),
+            "emotion_workers_ready": ("Workers that can answer.", found.ready_workers),
+            "emotion_workers_wanted": ("Workers that should be able to answer.", found.wanted_workers),
+        }
+        for name, (text, value) in numbers.items():
+            yield GaugeMetricFamily(name, text, value)
+        yield InfoMetricFamily("emotion_model", "The model that is served.", {"version": found.version})
+
+
+class Server(ThreadingHTTPServer):
+    """Answers probes and scrapes; each in a thread, so that a long drain keeps nobody waiting."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], health: Health) -> None:
+        super().__init__(address, _Handler)
+        self.health = health
+        self.registry = CollectorRegistry()
+        self.registry.register(QueueCollector(health))
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        health = self.server.health
+        if self.path == "/metrics":
+            self._send(200, generate_latest(self.server.registry), CONTENT_TYPE_LATEST)
+        elif self.path == "/ready":
+            self._say(health.ready())
+        elif self.path == "/live":
+            self._say(health.live())
+        else:
+            self._say(Answer(False, "there are /metrics, /ready and /live"), refused=404)
+
+    def do_POST(self) -> None:
+        """`/drain` takes the pod out of service, so only its own containers may ask for it."""
+        if self.path != "/drain":
+            self._say(Answer(False, "there is /drain"), refused=404)
+        elif self.client_address[0] not in {"127.0.0.1", "::1"}:
+            self._say(Answer(False, "only from loopback"), refused=403)
+        else:
+            self._say(self.server.health.drain())
+
+    def _say(self, answer: Answer, refused: int = 503) -> None:
+        body = json.dumps({"good": answer.good, "why": answer.why}).encode()
+        self._send(200 if answer.good else refused, body, "application/json")
+
+    def _send(self, status: int, body: bytes, kind: str) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """A line a probe would be all there is in the log."""
+
+
+def _number(environment: dict[str, str], name: str, default: float, most: float) -> float:
+    text = environment.get(name, str(default))
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= most:
+        raise ValueError(f"{name} is {text!r}; expected a number from 0 to {most:g}")
+    return value
+
+
+if __name__ == "__main__":
+    main()

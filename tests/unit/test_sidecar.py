@@ -1,0 +1,163 @@
+"""The sidecar's judgement, with a clock that tests turn by hand, and its answers over real HTTP."""
+
+import json
+import threading
+from collections.abc import Iterator
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from sidecar.health import Health, Patience
+from sidecar.server import Server, from_environment
+from sidecar.torchserve import Description, Unreachable, describe, parse
+
+DESCRIBED = json.loads("""{
+  "modelName": "emotion", "modelVersion": "2.0.0", "minWorkers": 2, "maxWorkers": 2,
+  "workers": [{"id": "9000", "status": "READY"}, {"id": "9001", "status": "UNLOADING"}],
+  "jobQueueStatus": {"remainingCapacity": 47, "pendingRequests": 3}
+}""")
+
+
+class World:
+    """A TorchServe and a clock."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.ready, self.queue, self.reachable = 2, 0, True
+        self.served_a_second = 0.0
+        self.patience = Patience(dead_after=60, propagation=5, quiet=2, drain_at_most=30)
+        self.health = Health(self.look, self.patience, lambda: self.now, self.sleep)
+
+    def look(self) -> Description:
+        if not self.reachable:
+            raise Unreachable("connection refused")
+        return Description("2.0.0", self.ready, 2, max(round(self.queue), 0), 50)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.queue -= self.served_a_second * seconds  # type: ignore[assignment]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_torchserves_description_is_read() -> None:
+    assert parse(DESCRIBED) == Description("2.0.0", ready_workers=1, wanted_workers=2, queue_depth=3, queue_size=50)
+
+
+def test_ready_only_while_all_wanted_workers_can_answer(world: World) -> None:
+    assert world.health.ready().good
+    world.ready = 1
+    assert world.health.ready().why == "1 of 2 workers ready"
+    assert not world.health.ready().good
+    world.reachable = False
+    assert not world.health.ready().good
+
+
+def test_a_worker_that_is_being_replaced_kills_nothing_and_one_that_never_returns_does(world: World) -> None:
+    assert world.health.live().good
+    world.ready = 0
+    world.now = 59
+    assert world.health.live().good
+    world.now = 61
+    assert not world.health.live().good
+    assert "the last ready one 61 s ago" in world.health.live().why
+    world.ready = 1
+    assert world.health.live().good
+
+
+def test_a_java_that_does_not_answer_is_dead_after_the_same_time(world: World) -> None:
+    world.health.live()
+    world.reachable = False
+    world.now = 59
+    assert world.health.live().good
+    world.now = 61
+    assert not world.health.live().good
+
+
+def test_a_server_without_a_worker_so_far_is_not_alive_yet(world: World) -> None:
+    world.ready = 0
+    assert not world.health.live().good
+    assert "none was ready yet" in world.health.live().why
+
+
+def test_draining_waits_for_the_proxies_and_then_for_the_queue(world: World) -> None:
+    world.queue, world.served_a_second = 40, 4
+    answer = world.health.drain()
+    assert answer.good
+    # Empty after 10 seconds, then two of rest.
+    assert 11.5 <= world.now <= 13
+    assert world.health.ready().why == "draining"
+
+
+def test_draining_an_idle_server_takes_no_longer_than_it_must(world: World) -> None:
+    assert world.health.drain().good
+    assert world.now == pytest.approx(world.patience.propagation + world.patience.quiet, abs=0.3)
+
+
+def test_draining_ends_although_the_queue_never_empties(world: World) -> None:
+    world.queue = 10
+    assert not world.health.drain().good
+    assert world.now == pytest.approx(30, abs=0.5)
+
+
+def test_a_server_that_is_gone_has_nothing_to_drain(world: World) -> None:
+    world.reachable = False
+    assert world.health.drain().why == "the server is gone"
+
+
+@pytest.fixture
+def url(world: World) -> Iterator[str]:
+    with Server(("127.0.0.1", 0), world.health) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_probes_get_a_status_and_a_reason(url: str, world: World) -> None:
+    assert requests.get(f"{url}/ready", timeout=5).status_code == 200
+    world.ready = 0
+    answer = requests.get(f"{url}/ready", timeout=5)
+    assert (answer.status_code, answer.json()["why"]) == (503, "0 of 2 workers ready")
+    assert requests.get(f"{url}/live", timeout=5).status_code == 200
+    assert requests.get(f"{url}/models/emotion", timeout=5).status_code == 404, "management is not passed on"
+    assert requests.get(f"{url}/drain", timeout=5).status_code == 404, "a link that is followed drains nothing"
+
+
+def test_drain_is_a_post_from_the_pod_itself(url: str) -> None:
+    assert requests.post(f"{url}/drain", timeout=5).json()["good"]
+    assert requests.get(f"{url}/ready", timeout=5).json()["why"] == "draining"
+
+
+def test_metrics_say_what_torchserve_says(url: str, world: World) -> None:
+    world.queue = 7
+    assert scraped(url) == {
+        "emotion_torchserve_up": 1,
+        "emotion_queue_depth": 7,
+        "emotion_queue_size": 50,
+        "emotion_workers_ready": 2,
+        "emotion_workers_wanted": 2,
+        "emotion_model_info": 1,
+    }
+    world.reachable = False
+    assert scraped(url) == {"emotion_torchserve_up": 0}, "no number is better than an old one"
+
+
+def scraped(url: str) -> dict[str, float]:
+    text = requests.get(f"{url}/metrics", timeout=5).text
+    return {sample.name: sample.value for family in text_string_to_metric_families(text) for sample in family.samples}
+
+
+def test_nobody_at_the_management_address_is_unreachable() -> None:
+    with pytest.raises(Unreachable, match=r"http://127\.0\.0\.1:9/models/emotion"):
+        describe("http://127.0.0.1:9", "emotion", 0.5)
+
+
+def test_a_wrong_setting_is_named() -> None:
+    with pytest.raises(ValueError, match="SIDECAR_DEAD_AFTER is 'soon'; expected a number from 0 to 3600"):
+        from_environment({"SIDECAR_DEAD_AFTER": "soon"})
