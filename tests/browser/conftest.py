@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from serving.page import page
 from serving.server import Addresses, torchserve, wait_until_ready
@@ -32,6 +32,9 @@ OPTIONS = [
 ]
 
 WIDE = (1280, 900)
+
+# The tests share two cores with a browser and three servers: what takes a moment may take several seconds.
+expect.set_options(timeout=30_000)
 
 
 class Service:

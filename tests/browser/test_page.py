@@ -98,6 +98,7 @@ def test_a_photo_is_pasted(tab: Page) -> None:
 
 def test_the_camera_takes_a_picture(tab: Page) -> None:
     tab.get_by_role("radio", name="Camera").click()
+    tab.wait_for_function("document.querySelector('video')?.readyState >= 2")  # before, a click takes nothing
     tab.get_by_role("button", name="Take Photo").click()
     # Chromium's fake camera shows a green picture with a moving disc.
     expect(tab.get_by_text("No face was found")).to_be_visible()
