@@ -57,6 +57,7 @@ def test_stopped_half_way_and_started_again_no_photo_is_analysed_twice(
     before = analysed(server)
     with start(folder, out, server) as batch:
         while not out.exists() or len(lines(out)) < PHOTOS // 4:
+            assert batch.poll() is None, "it ended before it was half-way"
             time.sleep(0.01)
         batch.send_signal(number)
         _, message = batch.communicate(timeout=30)
