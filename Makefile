@@ -96,9 +96,13 @@ else
 endif
 	@touch $@
 
+# One lock for the machine of a developer; from it one for each image.
+COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet
 lock: $(BIN)/.installed
-	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --generate-hashes --no-header --quiet \
-		-o requirements/all.txt
+	$(COMPILE) pyproject.toml --all-extras -o requirements/all.txt
+	for extra in server archive client; do $(COMPILE) pyproject.toml --extra $$extra --no-annotate \
+		--constraint requirements/all.txt -o requirements/$$extra.txt || exit; done
+	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 
 clean:
 	rm -rf .venv model_store/emotion.mar model_store/third_party

@@ -160,7 +160,11 @@ class EmotionClient:
     def _analyse_once(self, image: bytes) -> Answer:
         request_id = uuid.uuid4().hex
         body = _Body(image)
-        headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "X-Request-Id": request_id,
+            "X-Request-Start": f"t={time.time():.3f}",
+        }
         started = time.perf_counter()
         response = self._send("POST", f"{self._server}/predictions/emotion", data=body, headers=headers)
         round_trip = time.perf_counter() - started

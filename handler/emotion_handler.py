@@ -7,6 +7,7 @@ import base64
 import binascii
 import json
 import re
+import time
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
@@ -25,6 +26,12 @@ Row = dict[str, Any]
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+REQUEST_START = re.compile(r"(?:t=)?([0-9]{10}\.[0-9]{1,6})")
+"""`X-Request-Start` as nginx writes it with `t=${msec}`: seconds since 1970."""
+
+LONGEST_REQUEST = 300.0
+"""Seconds; a start further back, or in the future, says more about a clock than about us."""
+
 JSON_FORM = '{"image": "<base64>"}'
 
 
@@ -40,14 +47,19 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             landmarks=folder / "shape_predictor_5_face_landmarks.dat",
         )
         self.pipeline.warm_up()
+        self.announced = False
         self.initialized = True
 
     def handle(self, data: list[Row], context: Context) -> list[str]:
         """One JSON text for each request; statuses go into `context`."""
+        started = time.perf_counter()
         self.context = context
+        self._announce()
         images = self.preprocess(data)
         results = self.inference(images)
-        return self.postprocess(results)
+        answers = self.postprocess(results)
+        self._metric("emotion_batch_seconds", MetricTypes.HISTOGRAM, time.perf_counter() - started)
+        return answers
 
     def preprocess(self, data: list[Row]) -> list[bytes | bytearray | ImageError]:
         """The encoded image of each request, or the error that stands in its place."""
@@ -70,7 +82,18 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             outcome = f"status=200 faces={len(result.faces)} ms={sum(result.timings_ms.values()):.1f}"
         # TorchServe takes a worker's output as its log; log4j2.xml lets lines of this form pass.
         print(f"request id={self._request_id(index)} {outcome}", flush=True)
+        if (since := self._seconds_since_start(index)) is not None:
+            self._metric("emotion_request_seconds", MetricTypes.HISTOGRAM, since)
         return self._answer(index, result)
+
+    def _seconds_since_start(self, index: int) -> float | None:
+        """Since the edge or the client took the request on, the wait in TorchServe's queue included, if they said when.
+
+        TorchServe itself counts only the sum of its waits, and buckets that it has end at ten milliseconds.
+        """
+        sent = REQUEST_START.fullmatch(self.context.get_request_header(index, "X-Request-Start") or "")
+        since = time.time() - float(sent[1]) if sent else -1.0
+        return since if 0 <= since <= LONGEST_REQUEST else None
 
     def _request_id(self, index: int) -> str:
         """The id that the client sent as `X-Request-Id`, where it is fit for a log line, or else TorchServe's own."""
@@ -101,6 +124,18 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self._metric("emotion_stage_seconds", MetricTypes.HISTOGRAM, result.timings_ms[stage] / 1000, stage)
         for emotion, count in Counter(face.emotion for face in result.faces).items():
             self._metric("emotion_faces", MetricTypes.COUNTER, count, emotion)
+        for face in result.faces:
+            self._metric("emotion_confidence", MetricTypes.HISTOGRAM, face.confidence)
+
+    def _announce(self) -> None:
+        """Let every labelled counter begin at zero: a series that appears at one has no rate, and a share no sum."""
+        if not self.announced:
+            self.announced = True
+            for emotion in LABELS:
+                self._metric("emotion_faces", MetricTypes.COUNTER, 0, emotion)
+            for error in ImageError.__subclasses__():
+                self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, error.code)
+            self._metric("emotion_images_analysed", MetricTypes.COUNTER, 0)
 
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:
         # TorchServe reads the number back from a log line and knows no exponents: 1e-05 would vanish.

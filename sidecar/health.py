@@ -64,8 +64,7 @@ class Health:
             found = self.description()
         except Unreachable as error:
             return Answer(False, str(error))
-        wanted = max(found.wanted_workers, 1)
-        return Answer(found.ready_workers >= wanted, f"{found.ready_workers} of {wanted} workers ready")
+        return Answer(found.is_ready, f"{found.ready_workers} of {found.wanted_workers} workers ready")
 
     def live(self) -> Answer:
         """Whether starting the server anew would not help: a worker is ready, or was a short while ago.

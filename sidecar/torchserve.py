@@ -16,6 +16,11 @@ class Description:
     queue_depth: int
     queue_size: int
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether every wanted worker can answer, and there is one."""
+        return self.ready_workers >= max(self.wanted_workers, 1)
+
 
 class Unreachable(Exception):
     """TorchServe did not describe its model; the message says why."""

@@ -1,0 +1,82 @@
+# syntax=docker/dockerfile:1
+# Two images: `--target server` (TorchServe; also runs the sidecar) and `--target client` (the Streamlit page).
+#   make image         builds both with docker, podman or buildah
+#   make image-test    builds both, starts the server from the image's own files and sends it a photo
+#
+# BASE           a slim Python 3.11; Debian-based, because the wheels need glibc
+# TORCH_BACKEND  cpu, or cu130 and the like for a GPU (what `uv --torch-backend` takes); empty: the newest build that
+#                the configured index has
+ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
+
+# --- tools that only building needs: never in an image -----------------------------------------------------------------
+FROM ${BASE} AS build
+ENV PYTHONDONTWRITEBYTECODE=1 UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
+WORKDIR /build
+COPY requirements/ requirements/
+RUN python3 -m venv --without-pip /opt/venv \
+    && python3 -m venv /tools \
+    && /tools/bin/python -m pip install --quiet --no-cache-dir --require-hashes -r requirements/bootstrap.txt
+
+FROM build AS server-packages
+ARG TORCH_BACKEND=cpu
+# Hashes pin everything but torch, whose builds differ by device and are pinned by version. torch's own dependencies
+# come at the locked versions.
+RUN /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode --require-hashes \
+        -r requirements/server.txt \
+    && /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode --no-verify-hashes \
+        ${TORCH_BACKEND:+--torch-backend=${TORCH_BACKEND}} --constraint requirements/all.txt torch \
+    # Headers and tests serve only those who compile against torch.
+    && rm -rf /opt/venv/lib/python3.11/site-packages/torch/include /opt/venv/lib/python3.11/site-packages/torch/test
+
+# --- the model archive -------------------------------------------------------------------------------------------------
+FROM server-packages AS archive
+RUN /tools/bin/uv pip install --python /opt/venv/bin/python --require-hashes -r requirements/archive.txt
+COPY handler/ handler/
+COPY training/__init__.py training/package.py training/third_party.py training/
+COPY model_store/emotion.onnx model_store/
+RUN /opt/venv/bin/python -m training.package
+
+FROM build AS client-packages
+RUN /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode --require-hashes \
+        -r requirements/client.txt
+
+# --- what both images share --------------------------------------------------------------------------------------------
+FROM ${BASE} AS runtime
+ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
+    HOME=/tmp TMPDIR=/tmp
+# Made by root here, or some engines give it to the user.
+RUN mkdir /app
+WORKDIR /app
+# The only path that is written to: keep it in memory, photos that TorchServe sets aside while they arrive pass here.
+VOLUME /tmp
+USER 10001:10001
+
+# --- client ------------------------------------------------------------------------------------------------------------
+FROM runtime AS client
+LABEL org.opencontainers.image.title="emotion-client" \
+    org.opencontainers.image.description="A page that shows the emotion of each face in a photo"
+COPY --from=client-packages /opt/venv /opt/venv
+COPY .streamlit/ .streamlit/
+COPY model_store/*.json model_store/MODEL_CARD.md model_store/
+COPY client/ client/
+ENV EMOTION_SERVER=http://emotion-server:8080 EMOTION_METRICS_PORT=8502
+EXPOSE 8501 8502
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", \
+    "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=2)"]
+CMD ["python", "-m", "streamlit", "run", "client/app.py", "--server.address", "0.0.0.0", "--server.port", "8501", \
+    "--server.headless", "true"]
+
+# --- server: the last target, so also what a plain `docker build .` gives -----------------------------------------------
+FROM runtime AS server
+LABEL org.opencontainers.image.title="emotion-server" \
+    org.opencontainers.image.description="Finds faces in a photo and says which of seven emotions each shows"
+COPY --from=server-packages /opt/venv /opt/venv
+COPY config.properties ./
+COPY serving/ serving/
+COPY sidecar/ sidecar/
+COPY --from=archive /build/model_store/emotion.mar model_store/
+# Inference and metrics on all addresses; management stays on loopback.
+EXPOSE 8080 8082 8083
+HEALTHCHECK --interval=10s --timeout=3s --start-period=120s CMD ["python", "-m", "serving.healthcheck"]
+# It replaces itself by Java, so signals reach the JVM.
+CMD ["python", "-m", "serving.container"]

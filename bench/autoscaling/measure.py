@@ -1,0 +1,161 @@
+"""Measure what one pod can do: `python -m bench.autoscaling.measure`, or `make bench-capacity`.
+
+Starts the real TorchServe and writes `bench/autoscaling/measured.json`, which the simulation and the capacity table
+of k8s/README.md are made from: how long a start takes, how long a photo alone, how many photos a second come out with
+so many waiting, and how much memory the whole process tree holds at rest, under load and under the worst load.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import platform
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+
+from bench.service import latencies, one_face, saturate
+from serving.server import Addresses, torchserve, wait_until_ready
+from tests.integration.conftest import free_addresses
+
+OUT = Path(__file__).with_name("measured.json")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure what one pod can do.")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of load at each number of clients")
+    parser.add_argument("--out", type=Path, default=OUT)
+    arguments = parser.parse_args()
+    starts = [start_up() for _ in range(3)]
+    print(f"start to ready: {', '.join(f'{seconds:.1f}' for seconds in starts)} s")
+    photo, large, largest = one_face(640, 480), one_face(4000, 3000), noisy(5000, 5000)
+    addresses = free_addresses()
+    with torchserve(addresses) as server:
+        wait_until_ready(server, addresses)
+        memory = {"at_rest": memory_of(server)}
+        alone = latencies(photo, addresses, 300)
+        load = [under_load(photo, addresses, clients, arguments.seconds) for clients in (1, 2, 4, 8, 16, 32)]
+        memory["640×480, 32 clients"] = memory_of(server)
+        large_load = under_load(large, addresses, 8, arguments.seconds)
+        memory["12 Mpx, 8 clients"] = memory_of(server)
+        with peak_memory(server) as peak:
+            flood([largest], addresses, clients=70, seconds=2 * arguments.seconds)
+        memory[f"25 Mpx files of {len(largest) / 2**20:.0f} MiB, 70 clients"] = peak[0]
+    measured = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "photo": "640×480, one face",
+        "start_seconds": round(statistics.median(starts), 2),
+        "alone_seconds": summary(alone),
+        "load": load,
+        "load_12_mpx": large_load,
+        "memory_mib": memory,
+    }
+    arguments.out.write_text(json.dumps(measured, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(json.dumps(memory, indent=2, ensure_ascii=False))
+    print(arguments.out)
+
+
+def start_up() -> float:
+    """Seconds from starting Java until all workers are ready."""
+    addresses = free_addresses()
+    started = time.perf_counter()
+    with torchserve(addresses) as server:
+        wait_until_ready(server, addresses)
+        return time.perf_counter() - started
+
+
+def summary(times: Sequence[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(times, n=100)
+    return {
+        "mean": round(statistics.mean(times), 5),
+        "deviation": round(statistics.stdev(times), 5),
+        "p50": round(cuts[49], 5),
+        "p95": round(cuts[94], 5),
+        "p99": round(cuts[98], 5),
+    }
+
+
+def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> dict[str, Any]:
+    """Photos a second and the latency's summary with `clients` that each send the next photo at once."""
+    throughput, times = saturate(photo, addresses, clients, seconds)
+    print(f"{clients:3} clients: {throughput:6.1f} photos/s, median {statistics.median(times) * 1000:.0f} ms")
+    return {"clients": clients, "photos_per_second": round(throughput, 2), "seconds": summary(times)}
+
+
+def noisy(width: int, height: int) -> bytes:
+    """A JPEG just under the service's limits in pixels and in bytes: noise compresses badly."""
+    picture = np.random.default_rng(0).integers(0, 256, size=(height // 2, width // 2, 3), dtype=np.uint8)
+    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    for quality in range(95, 5, -5):
+        encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+        if len(encoded) < 15.5 * 2**20:
+            return encoded
+    raise AssertionError("no quality makes it small enough")
+
+
+def flood(photos: Sequence[bytes], addresses: Addresses, clients: int, seconds: float) -> None:
+    """Send as much as possible and do not care for the answers: 503 is one of them."""
+    import requests  # noqa: PLC0415, only here
+
+    end = time.monotonic() + seconds
+
+    def send() -> None:
+        headers = {"Content-Type": "application/octet-stream"}
+        while time.monotonic() < end:
+            for photo in photos:
+                with contextlib.suppress(requests.RequestException):
+                    requests.post(addresses.predictions, data=photo, headers=headers, timeout=60)
+
+    threads = [threading.Thread(target=send) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@contextlib.contextmanager
+def peak_memory(server: subprocess.Popen[bytes]) -> Iterator[list[dict[str, float]]]:
+    """One element: the memory when the sum was largest; looked at every half second."""
+    peak = [memory_of(server)]
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.5):
+            now = memory_of(server)
+            if now["sum"] > peak[0]["sum"]:
+                peak[0] = now
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+def memory_of(server: subprocess.Popen[bytes]) -> dict[str, float]:
+    """MiB that the process tree holds, shared pages counted once: Java's, the largest worker's, and the sum."""
+    java = psutil.Process(server.pid)
+    held = {java.pid: _held(java)} | {child.pid: _held(child) for child in java.children(recursive=True)}
+    workers = [value for pid, value in held.items() if pid != java.pid]
+    return {"java": round(held[java.pid]), "largest_worker": round(max(workers)), "sum": round(sum(held.values()))}
+
+
+def _held(process: psutil.Process) -> float:
+    try:
+        return float(process.memory_full_info().pss) / 2**20
+    except psutil.NoSuchProcess:
+        return 0.0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Builds the container images of `Dockerfile` with whichever engine is at hand."""

@@ -1,0 +1,233 @@
+"""Recording and alerting rules, as Prometheus reads them.
+
+Every ratio is guarded: where there is no data nothing is said, and idle is 0, not 0/0. Requests that the handler
+answered did not fail, be it to say that an image is broken. `ts_inference_requests_total` counts every request for
+the model, those that TorchServe refused or lost included.
+"""
+
+from typing import Any
+
+from monitoring import reference
+
+Rule = dict[str, Any]
+
+RUNBOOKS = "k8s/README.md#"
+"""Each alert has a section of its name there."""
+
+AVAILABILITY = 0.995
+"""Objective: share of requests over 30 days that the service answers."""
+
+LATENCY = 0.99
+"""Objective: share of answers within `LATENCY_BOUND`."""
+
+LATENCY_BOUND = "1.0"
+"""Seconds, as the bucket is labelled."""
+
+BURN = (
+    # long window, short window, times the budget's even use, how bad
+    ("1h", "5m", 14.4, "critical"),  # 2 % of a month's budget in an hour
+    ("6h", "30m", 6.0, "critical"),  # 5 % in six hours
+    ("3d", "6h", 1.0, "warning"),  # 10 % in three days
+)
+"""Windows and factors of "Alerting on SLOs", chapter 5 of Google's Site Reliability Workbook."""
+
+LEAST_REQUESTS = 0.02
+"""Requests a second, over the long window, below which one failure would be a large share."""
+
+LEAST_FACES = 200
+"""Faces within the window of drift, below which a mix says little."""
+
+PSI = 0.25
+"""Population stability index that counts as a shift: above 0.25 by the usual rule of thumb."""
+
+CONFIDENCE_SHIFT = 0.1
+"""How far the mean confidence may be from the report's."""
+
+
+SIGNALS = {
+    "emotion_queue_depth": "emotion:queue_depth:avg30s",
+    "emotion_queue_wait_seconds": "emotion:queue_wait_seconds:mean1m",
+    "emotion_workers_busy": "emotion:workers_busy:ratio1m",
+}
+"""The autoscaler's name of each metric, and the series behind it, one for each pod."""
+
+
+def groups() -> dict[str, Any]:
+    """The rule file."""
+    return {
+        "groups": [
+            {"name": "emotion-autoscaling", "interval": "5s", "rules": _autoscaling()},
+            {"name": "emotion-indicators", "interval": "30s", "rules": _indicators()},
+            {"name": "emotion-drift", "interval": "1m", "rules": _drift()},
+            {"name": "emotion-alerts", "interval": "15s", "rules": _objectives() + _alerts()},
+        ]
+    }
+
+
+def _autoscaling() -> list[Rule]:
+    """What the autoscaler follows, by pod, and what each signal alone would ask for."""
+    rules = [
+        # Zero for each pod whose TorchServe can be asked: only there is "no series yet" the same as zero.
+        _record(
+            "emotion:scraped:zero",
+            'group by (namespace, pod) (up{job="emotion-server-metrics", endpoint="metrics"} == 1) * 0',
+        ),
+        _record("emotion:queue_depth:avg30s", "avg by (namespace, pod) (avg_over_time(emotion_queue_depth[30s]))"),
+        _record(
+            "emotion:queue_wait_seconds:mean1m",
+            "sum by (namespace, pod) (rate(QueueTime_sum[1m])) / 1000"
+            " / (sum by (namespace, pod) (rate(QueueTime_count[1m])) > 0)"
+            " or emotion:scraped:zero",
+        ),
+        _record(
+            "emotion:workers_busy:ratio1m",
+            "sum by (namespace, pod) (rate(emotion_batch_seconds_sum[1m]))"
+            " / (sum by (namespace, pod) (emotion_workers_ready) > 0)"
+            " or emotion:scraped:zero",
+        ),
+    ]
+    for name, target in reference.targets().items():
+        wanted = f"ceil(sum by (namespace) ({SIGNALS[name]}) / {target:g})"
+        rules.append(_record("emotion:replicas_wanted", wanted, {"signal": name}))
+    return rules
+
+
+def _indicators() -> list[Rule]:
+    """The share of requests that failed, and of answers that were slow, over every window that an alert looks at."""
+    rules = []
+    for window in _windows():
+        asked = f"sum by (namespace) (rate(ts_inference_requests_total[{window}]))"
+        answered = (
+            f"(sum by (namespace) (rate(emotion_images_analysed[{window}]))"
+            f" + sum by (namespace) (rate(emotion_images_rejected[{window}])))"
+        )
+        within = f'sum by (namespace) (rate(emotion_request_seconds_bucket{{le="{LATENCY_BOUND}"}}[{window}]))'
+        timed = f"sum by (namespace) (rate(emotion_request_seconds_count[{window}]))"
+        rules += [
+            _record(f"emotion:requests:rate{window}", asked),
+            _record(f"emotion:failed:ratio{window}", f"clamp_min(1 - {answered} / ({asked} > 0), 0)"),
+            _record(f"emotion:slow:ratio{window}", f"clamp_min(1 - {within} / ({timed} > 0), 0)"),
+        ]
+    return rules
+
+
+def _windows() -> list[str]:
+    order = ["5m", "30m", "1h", "6h", "3d"]
+    return sorted({window for burn in BURN for window in burn[:2]}, key=order.index)
+
+
+def _drift() -> list[Rule]:
+    """How far what the model says now is from what it said on the data of its report."""
+    shares = reference.emotion_shares().items()
+    enough = f"sum by (namespace) (increase(emotion_faces[6h])) > {LEAST_FACES}"
+    return [
+        *(_record("emotion:reference:share", f"vector({share:g})", {"emotion": label}) for label, share in shares),
+        _record("emotion:reference:confidence", f"vector({reference.mean_confidence():g})"),
+        # Kept off zero, where the logarithm below has no value.
+        _record(
+            "emotion:mix:share6h",
+            "clamp_min(sum by (namespace, emotion) (increase(emotion_faces[6h]))"
+            " / on (namespace) group_left () (sum by (namespace) (increase(emotion_faces[6h])) > 0), 0.001)",
+        ),
+        _record(
+            "emotion:mix:psi6h",
+            "sum by (namespace) ((emotion:mix:share6h - on (emotion) group_left () emotion:reference:share)"
+            " * ln(emotion:mix:share6h / on (emotion) group_left () emotion:reference:share))"
+            f" and on (namespace) {enough}",
+        ),
+        _record(
+            "emotion:confidence:shift6h",
+            "sum by (namespace) (increase(emotion_confidence_sum[6h]))"
+            " / (sum by (namespace) (increase(emotion_confidence_count[6h])) > 0)"
+            f" - on () group_left () emotion:reference:confidence and on (namespace) {enough}",
+        ),
+    ]
+
+
+def _objectives() -> list[Rule]:
+    """An objective's alert fires while both windows burn, so it rises fast and falls as soon as the cause is gone."""
+    rules = []
+    for name, indicator, objective, what in (
+        ("Availability", "failed", AVAILABILITY, "photos get no answer"),
+        ("Latency", "slow", LATENCY, f"answers take longer than {LATENCY_BOUND} s"),
+    ):
+        for long, short, factor, severity in BURN:
+            bound = factor * (1 - objective)
+            rules.append(
+                _alert(
+                    f"Emotion{name}Burn{long}",
+                    f"emotion:{indicator}:ratio{long} > {bound:g} and emotion:{indicator}:ratio{short} > {bound:g}"
+                    f" and emotion:requests:rate{long} > {LEAST_REQUESTS:g}",
+                    severity,
+                    f"{{{{ $value | humanizePercentage }}}} of {what}, over {long}: {factor:g} times what the objective"
+                    f" of {objective:.1%} allows",
+                    runbook=f"Emotion{name}Burn",
+                )
+            )
+    return rules
+
+
+def _alerts() -> list[Rule]:
+    return [
+        _alert(
+            "EmotionNoReadyWorker",
+            "sum by (namespace) (emotion_workers_ready or emotion_torchserve_up * 0) == 0",
+            "critical",
+            "no worker can answer a photo",
+            wait="1m",
+        ),
+        _alert(
+            "EmotionNotScraped",
+            'up{job=~"emotion-server-metrics|emotion-client-metrics"} == 0',
+            "warning",
+            "{{ $labels.pod }} {{ $labels.endpoint }} does not answer Prometheus: the autoscaler sees less than there is",
+            wait="2m",
+        ),
+        _alert(
+            "EmotionQueueGrowing",
+            "avg by (namespace) (emotion:queue_depth:avg30s) / avg by (namespace) (emotion_queue_size) > 0.5"
+            " or avg by (namespace) (predict_linear(emotion_queue_depth[5m], 300))"
+            " / avg by (namespace) (emotion_queue_size) > 1",
+            "warning",
+            "photos wait: {{ $value | humanizePercentage }} of the queues' places now or in five minutes",
+            wait="2m",
+        ),
+        _alert(
+            "EmotionImagesRejected",
+            "sum by (namespace) (rate(emotion_images_rejected[15m]))"
+            " / (sum by (namespace) (rate(emotion_images_rejected[15m]))"
+            " + sum by (namespace) (rate(emotion_images_analysed[15m])) > 0) > 0.2"
+            " and sum by (namespace) (increase(emotion_images_rejected[15m])) > 20",
+            "warning",
+            "{{ $value | humanizePercentage }} of the images of the last quarter of an hour were broken or too large",
+            wait="5m",
+        ),
+        _alert(
+            "EmotionMixDrift",
+            f"emotion:mix:psi6h > {PSI}",
+            "info",
+            "the mix of emotions differs from the report's: population stability index {{ $value | humanize }}",
+            wait="30m",
+        ),
+        _alert(
+            "EmotionConfidenceDrift",
+            f"abs(emotion:confidence:shift6h) > {CONFIDENCE_SHIFT}",
+            "info",
+            "the mean confidence is {{ $value | humanize }} away from the report's",
+            wait="30m",
+        ),
+    ]
+
+
+def _record(name: str, expression: str, labels: dict[str, str] | None = None) -> Rule:
+    return {"record": name, "expr": expression} | ({"labels": labels} if labels else {})
+
+
+def _alert(name: str, expression: str, severity: str, summary: str, wait: str = "", runbook: str = "") -> Rule:
+    return {
+        "alert": name,
+        "expr": expression,
+        **({"for": wait} if wait else {}),
+        "labels": {"severity": severity},
+        "annotations": {"summary": summary, "runbook": RUNBOOKS + (runbook or name).lower()},
+    }

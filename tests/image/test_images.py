@@ -1,0 +1,125 @@
+"""The images, run from their own files as a hardened pod would run them. `make image-test`; needs root and buildah."""
+
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import psutil
+import pytest
+
+from tests.conftest import photo_bytes
+from tests.image.container import Image
+
+Answer = TypeVar("Answer")
+
+
+@contextlib.contextmanager
+def container(command: list[str]) -> Iterator[psutil.Process]:
+    """The first process inside, killed at the end with all that it started."""
+    with subprocess.Popen(command) as outer:
+        try:
+            yield first_inside(outer.pid)
+        finally:
+            outer.kill()
+
+
+def first_inside(outer: int) -> psutil.Process:
+    return eventually(lambda: next(iter(psutil.Process(outer).children()), None), 10)
+
+
+def eventually(ask: Callable[[], Answer | None], seconds: float) -> Answer:
+    """The first answer that is not None; asks again until then."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if (answer := ask()) is not None:
+            return answer
+        time.sleep(0.2)
+    pytest.fail(f"nothing within {seconds:.0f} s")
+
+
+def get(url: str) -> bytes | None:
+    """The body of a 200, or None."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:
+            return bytes(response.read())
+    except OSError:
+        return None
+
+
+def test_server_image_is_under_two_gigabytes(server_image: Image, client_image: Image) -> None:
+    print(f"server {server_image.size / 1e9:.2f} GB, client {client_image.size / 1e9:.2f} GB")
+    assert server_image.size < 2e9
+
+
+@pytest.mark.parametrize("name", ["gcc", "cc", "make", "uv", "pip"])
+def test_nothing_is_left_that_builds(server_image: Image, client_image: Image, name: str) -> None:
+    for image in (server_image, client_image):
+        found = [image.root / folder / name for folder in ("opt/venv/bin", "usr/bin", "usr/local/bin", "tools/bin")]
+        # The real base brings its own pip in /usr/local; ours must not.
+        ours = [path for path in found if path.exists() and "usr/local" not in str(path)]
+        assert not ours
+
+
+def test_no_caches_are_left(server_image: Image, client_image: Image) -> None:
+    for image in (server_image, client_image):
+        assert not list(image.root.glob("root/.cache/*"))
+        assert not list(image.root.glob("tmp/*"))
+
+
+def test_server_answers_from_a_read_only_root(server_image: Image) -> None:
+    """Starts as its user, answers a photo, tells the sidecar the truth, and stops when it is told to."""
+    sidecar = server_image.command("python", "-m", "sidecar.server")
+    with container(server_image.command()) as java, container(sidecar):
+        eventually(lambda: get("http://127.0.0.1:8083/ready"), 90)
+        assert java.name() == "java", "the command must have replaced itself"
+        assert java.uids().real == int(server_image.user) != 0
+        for child in java.children():
+            assert child.uids().real == int(server_image.user)
+        request = urllib.request.Request("http://127.0.0.1:8080/predictions/emotion", data=photo_bytes("smiling"))
+        request.add_header("Content-Type", "application/octet-stream")
+        with urllib.request.urlopen(request, timeout=10) as response:
+            answer = json.load(response)
+        (face,) = answer["faces"]
+        assert face["emotion"] == "happy"
+        assert answer["model"]["runtime"].startswith("onnxruntime")
+        check = server_image.config["Healthcheck"]["Test"][1:]  # type: ignore[index]
+        assert subprocess.run(server_image.command(*check), check=False).returncode == 0
+        assert b"emotion_queue_depth 0.0" in (get("http://127.0.0.1:8083/metrics") or b"")
+
+        with pytest.raises(OSError):
+            socket.create_connection((own_address(), 8081), timeout=2)
+
+        started = time.monotonic()
+        java.send_signal(signal.SIGTERM)
+        java.wait(20)
+        print(f"stopped {time.monotonic() - started:.1f} s after SIGTERM")
+    assert get("http://127.0.0.1:8080/ping") is None
+
+
+def test_health_check_fails_where_nothing_serves(server_image: Image) -> None:
+    check = server_image.config["Healthcheck"]["Test"][1:]  # type: ignore[index]
+    assert subprocess.run(server_image.command(*check), check=False).returncode == 1
+
+
+def test_client_answers_from_a_read_only_root(client_image: Image) -> None:
+    with container(client_image.command()) as streamlit:
+        assert eventually(lambda: get("http://127.0.0.1:8501/_stcore/health"), 60) == b"ok"
+        assert streamlit.uids().real == int(client_image.user) != 0
+        assert b"<title>" in (get("http://127.0.0.1:8501/") or b"")
+        streamlit.send_signal(signal.SIGTERM)
+        streamlit.wait(20)
+
+
+def own_address() -> str:
+    """An address of this machine that is not loopback."""
+    addresses = (each.address for found in psutil.net_if_addrs().values() for each in found if each.family.name == "AF_INET")
+    found = next((address for address in addresses if not address.startswith("127.")), None)
+    if found is None:
+        pytest.fail("this machine has no address but loopback, so what is reachable from outside cannot be seen")
+    return found

@@ -1,0 +1,181 @@
+"""Every overlay and every combination of components: built, valid, hardened, and in step with the code."""
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+from cloudcoil.models.keda import v1alpha1 as keda
+from cloudcoil.models.prometheus_operator import v1 as operator
+
+from monitoring import build as monitoring_build
+from tests.k8s.manifests import K8S, ROOT, Manifest, find, identity, overlay
+
+CUSTOM = {
+    "ServiceMonitor": operator.ServiceMonitor,
+    "PrometheusRule": operator.PrometheusRule,
+    "ScaledObject": keda.ScaledObject,
+}
+"""Models generated from the operators' own schemas."""
+
+OPEN_PORTS = {8080, 8082, 8083, 8501, 8502}
+
+
+def newest_minors(count: int) -> list[str]:
+    folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
+    minors = {tuple(map(int, found.groups())) for each in folder.iterdir() if (found := re.match(r"v(\d+)\.(\d+)", each.name))}
+    return [f"{major}.{minor}" for major, minor in sorted(minors)[-count:]]
+
+
+def unlike(builds: dict[str, list[Manifest]]) -> list[Manifest]:
+    """Each document once, however many builds hold it."""
+    return [json.loads(text) for text in {json.dumps(each, sort_keys=True) for built in builds.values() for each in built}]
+
+
+def test_every_combination_builds(builds: dict[str, list[Manifest]]) -> None:
+    assert len(builds) == 2 + 2**6
+    for name, built in builds.items():
+        twice = [each for each, count in Counter(map(identity, built)).items() if count > 1]
+        assert not twice, f"{name} has these twice: {twice}"
+
+
+@pytest.mark.parametrize("version", newest_minors(3))
+def test_kubernetes_accepts_every_document(builds: dict[str, list[Manifest]], version: str) -> None:
+    for document in unlike(builds):
+        if document["kind"] not in CUSTOM:
+            kubernetes_validate.validate(document, version, strict=True)
+
+
+def test_operators_accept_their_resources(builds: dict[str, list[Manifest]]) -> None:
+    seen = set()
+    for document in unlike(builds):
+        if document["kind"] in CUSTOM:
+            check_custom(document)
+            seen.add(document["kind"])
+    assert seen == set(CUSTOM)
+
+
+def check_custom(document: Manifest) -> None:
+    """Types by the model; unknown keys by what is left after it: models drop what they do not know."""
+    model = CUSTOM[document["kind"]].model_validate(document)
+    kept = json.loads(model.model_dump_json(by_alias=True, exclude_unset=True))
+    lost = paths(document) - paths(kept)
+    assert not lost, f"{document['kind']} has no such field: {sorted(lost)}"
+
+
+def paths(value: Any, path: str = "") -> set[str]:
+    """Every key of a document, as a path."""
+    if isinstance(value, dict):
+        return {path} | {each for key, inner in value.items() for each in paths(inner, f"{path}.{key}")}
+    if isinstance(value, list):
+        return {path} | {each for index, inner in enumerate(value) for each in paths(inner, f"{path}[{index}]")}
+    return {path}
+
+
+def test_an_unknown_field_is_noticed(builds: dict[str, list[Manifest]]) -> None:
+    monitor = find(builds["prod"], "ServiceMonitor", "emotion")
+    monitor["spec"]["endpoints"][0]["intervall"] = "5s"
+    with pytest.raises(AssertionError, match="intervall"):
+        check_custom(monitor)
+    del monitor["spec"]["endpoints"][0]["intervall"]
+
+
+def test_generated_files_are_up_to_date() -> None:
+    done = subprocess.run([sys.executable, "-m", "monitoring.build", "--check"], cwd=ROOT, check=False)
+    assert done.returncode == 0
+
+
+def test_pods_are_restricted(builds: dict[str, list[Manifest]]) -> None:
+    """What Pod Security's level "restricted" asks, and a read-only root, and no token but for those who need one."""
+    for document in unlike(builds):
+        if document["kind"] not in {"Deployment", "StatefulSet"}:
+            continue
+        spec, name = document["spec"]["template"]["spec"], document["metadata"]["name"]
+        assert spec["securityContext"]["runAsNonRoot"] is True, name
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        talks_to_the_api = name in {"emotion-prometheus", "emotion-prometheus-adapter"}
+        assert spec["automountServiceAccountToken"] is talks_to_the_api, name
+        assert spec["serviceAccountName"] == name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(spec), name
+        for volume in spec.get("volumes", []):
+            assert set(volume) - {"name"} <= {"emptyDir", "configMap"}, name
+        for container in spec["containers"] + spec.get("initContainers", []):
+            context = container["securityContext"]
+            assert context["allowPrivilegeEscalation"] is False, name
+            assert context["readOnlyRootFilesystem"] is True, name
+            assert context["capabilities"] == {"drop": ["ALL"]}, name
+            assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
+            assert {"cpu", "memory"} <= set(container["resources"]["limits"]), name
+
+
+def test_pods_outlive_their_draining(builds: dict[str, list[Manifest]]) -> None:
+    spec = find(builds["prod"], "Deployment")["spec"]["template"]["spec"]
+    (sidecar,) = spec["initContainers"]
+    assert sidecar["restartPolicy"] == "Always"
+    seconds = {each["name"]: float(each["value"]) for each in sidecar["env"]}
+    assert spec["terminationGracePeriodSeconds"] > seconds["SIDECAR_DRAIN_AT_MOST"] + 15
+    assert seconds["SIDECAR_PROPAGATION"] > 0
+    (server,) = spec["containers"]
+    assert server["lifecycle"]["preStop"]["exec"]["command"] == ["python", "-m", "sidecar.drain"]
+
+
+def test_nothing_but_the_documented_ports_is_offered(builds: dict[str, list[Manifest]]) -> None:
+    """Of the server and the client; management (8081) in none of services, container ports, policies, ingresses."""
+    for document in unlike(builds):
+        text = json.dumps(document)
+        if document["kind"] in {"Service", "Deployment", "NetworkPolicy", "Ingress", "ServiceMonitor"}:
+            assert "8081" not in text, identity(document)
+        if document["kind"] == "Deployment" and document["metadata"]["name"] in {"emotion-server", "emotion-client"}:
+            spec = document["spec"]["template"]["spec"]
+            for container in spec["containers"] + spec.get("initContainers", []):
+                assert {port["containerPort"] for port in container["ports"]} <= OPEN_PORTS
+
+
+def test_policies_deny_by_default_and_let_scrapes_and_photos_in(builds: dict[str, list[Manifest]]) -> None:
+    everything = find(builds["prod"], "NetworkPolicy", "default-deny")["spec"]
+    assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
+    server = find(builds["prod"], "NetworkPolicy")["spec"]
+    allowed = {port["port"] for rule in server["ingress"] for port in rule["ports"]}
+    assert allowed == {8080, 8082, 8083}
+    assert all(rule["from"] for rule in server["ingress"])
+    assert "egress" not in server and "Egress" in server["policyTypes"], "the server calls nobody"
+
+
+def test_keda_takes_the_autoscalers_place(builds: dict[str, list[Manifest]]) -> None:
+    kinds = {each["kind"] for each in builds["base+keda"]}
+    assert "ScaledObject" in kinds and "HorizontalPodAutoscaler" not in kinds
+    scaled = find(builds["base+keda"], "ScaledObject")["spec"]
+    autoscaler = find(builds["base+"], "HorizontalPodAutoscaler")["spec"]
+    assert scaled["minReplicaCount"] == 0
+    assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == autoscaler["behavior"]
+
+
+def test_namespace_is_restricted_and_the_adapters_role_stays_where_it_is() -> None:
+    built = overlay("dev")
+    labels = find(built, "Namespace", "emotion")["metadata"]["labels"]
+    assert labels["pod-security.kubernetes.io/enforce"] == "restricted"
+    reader = find(built, "RoleBinding", "emotion-prometheus-adapter-reads-authentication")
+    assert reader["metadata"]["namespace"] == "kube-system"
+
+
+def test_every_alert_has_its_runbook() -> None:
+    text = (K8S / "README.md").read_text(encoding="utf-8")
+    sections = {line.removeprefix("### ").strip().lower() for line in text.splitlines() if line.startswith("### ")}
+    for group in monitoring_build.rules.groups()["groups"]:
+        for rule in group["rules"]:
+            if "alert" in rule:
+                anchor = rule["annotations"]["runbook"].split("#")[1]
+                assert anchor in sections, f"k8s/README.md has no section for {rule['alert']}"
+
+
+def test_grafana_gets_the_dashboard(builds: dict[str, list[Manifest]]) -> None:
+    dashboards = [each for each in builds["dev"] if each["kind"] == "ConfigMap" and "emotion.json" in each["data"]]
+    (dashboard,) = dashboards
+    assert json.loads(dashboard["data"]["emotion.json"])["uid"] == "emotion"
+    assert yaml.safe_load((K8S / "components/monitoring-standalone/grafana-datasources.yaml").read_text(encoding="utf-8"))
