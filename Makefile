@@ -13,7 +13,8 @@ OUT ?= report.json
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar train compress release ablation evaluate pipeline framing bench bench-client lint lock clean
+.PHONY: run test serve mar train compress release ablation evaluate pipeline framing bench bench-client bench-capacity \
+	bench-autoscaling image image-test lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -31,11 +32,26 @@ model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx training/pac
 test: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m pytest
 
-lint: $(BIN)/.installed
+lint: $(BIN)/.installed policy
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+
+# Everything the manifests can become, and the Dockerfile, against checkov's policies; exceptions in k8s/checkov.yaml.
+policy: $(BIN)/.installed .venv-policy/.installed
+	rm -rf runs/manifests
+	$(BIN)/python -m tests.k8s.manifests runs/manifests
+	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --directory runs/manifests
+	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --file Dockerfile
+
+# IMAGE_ARGS: --build-arg TORCH_BACKEND=cu130 builds for a GPU.
+image: $(BIN)/.installed
+	$(BIN)/python -m images.engine --tag $(VERSION) $(IMAGE_ARGS)
+
+# Builds both images and runs them from their own files; needs root, and buildah (apt-get install buildah debootstrap).
+image-test: $(BIN)/.installed
+	$(BIN)/python -m pytest -rA tests/image
 
 train: $(BIN)/.installed
 	$(need-data)
@@ -77,6 +93,14 @@ framing: $(BIN)/.installed
 bench: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m bench.service
 
+# What one pod can do: bench/autoscaling/measured.json.
+bench-capacity: $(BIN)/.installed model_store/emotion.mar
+	$(BIN)/python -m bench.autoscaling.measure
+
+# A cluster of such pods under several policies: bench/autoscaling/RESULTS.md and its plot.
+bench-autoscaling: $(BIN)/.installed
+	$(BIN)/python -m bench.autoscaling.simulate
+
 # The page in Chromium, and the batch command.
 bench-client: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m bench.client
@@ -98,6 +122,12 @@ endif
 
 # One lock for the machine of a developer; from it one for each image.
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet
+# checkov's own dependencies would fight with ours: an environment of its own.
+.venv-policy/.installed: requirements/policy.txt $(BIN)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-policy
+	$(BIN)/uv pip install --quiet --python .venv-policy/bin/python --require-hashes -r requirements/policy.txt
+	@touch $@
+
 lock: $(BIN)/.installed
 	$(COMPILE) pyproject.toml --all-extras -o requirements/all.txt
 	for extra in server archive client; do $(COMPILE) pyproject.toml --extra $$extra --no-annotate \
@@ -105,4 +135,4 @@ lock: $(BIN)/.installed
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 
 clean:
-	rm -rf .venv model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy model_store/emotion.mar model_store/third_party

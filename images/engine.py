@@ -1,6 +1,6 @@
 """docker, podman or buildah: building an image, the same for each.
 
-    python -m images.engine [--tag TAG] [--build-arg NAME=VALUE …]
+    python -m images.engine --tag TAG [--build-arg NAME=VALUE …]
 
 Builds `emotion-server` and `emotion-client`.
 """
@@ -61,7 +61,7 @@ def _answers(*command: str) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the images emotion-server and emotion-client.")
-    parser.add_argument("--tag", default="latest")
+    parser.add_argument("--tag", required=True, help="a version; the manifests name it")
     parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="as of the Dockerfile")
     arguments = parser.parse_args()
     try:

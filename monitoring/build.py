@@ -1,6 +1,6 @@
 """Write what follows from code and reports into the manifests: `python -m monitoring.build`.
 
-    --check    write nothing; fail if a file is not what it should be
+--check    write nothing; fail if a file is not what it should be
 """
 
 import argparse
@@ -124,9 +124,13 @@ class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Lists stand in from their key, as in the manifests written by hand."""
+        super().increase_indent(flow, indentless=False)
+
 
 def _yaml(document: dict[str, Any]) -> str:
-    return HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=110, allow_unicode=True)
+    return HEADER + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=100, allow_unicode=True)
 
 
 if __name__ == "__main__":

@@ -66,8 +66,11 @@ def queries(document: dict[str, Any]) -> list[str]:
 
 
 def _rows() -> list[tuple[str, list[Any]]]:
-    return [("Does it answer", _answers()), ("How fast", _latency()), ("Is it full, does it scale", _scale())] + [
-        ("What it sees, and whether that drifts", _content())
+    return [
+        ("Does it answer", _answers()),
+        ("How fast", _latency()),
+        ("Is it full, does it scale", _scale()),
+        ("What it sees, and whether that drifts", _content()),
     ]
 
 
@@ -291,6 +294,7 @@ def _graph(  # noqa: PLR0913, a panel has that many properties
     series: Sequence[tuple[str, str]],
     unit: str,
     description: str = "",
+    *,
     stack: bool = False,
     width: int = 8,
     floor: float | None = 0,

@@ -39,7 +39,9 @@ def emotion_shares() -> dict[str, float]:
 def mean_confidence() -> float:
     """How confident the served model is on average on the data of its report."""
     bins = _report()["reliability"]
-    return round(sum(each["confidence"] * each["count"] for each in bins) / sum(each["count"] for each in bins), 4)
+    total = sum(each["count"] for each in bins)
+    mean: float = sum(each["confidence"] * each["count"] for each in bins) / total
+    return round(mean, 4)
 
 
 def _report() -> dict[str, Any]:

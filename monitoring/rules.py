@@ -180,7 +180,7 @@ def _alerts() -> list[Rule]:
             "EmotionNotScraped",
             'up{job=~"emotion-server-metrics|emotion-client-metrics"} == 0',
             "warning",
-            "{{ $labels.pod }} {{ $labels.endpoint }} does not answer Prometheus: the autoscaler sees less than there is",
+            "{{ $labels.pod }} {{ $labels.endpoint }} does not answer Prometheus: the autoscaler is half blind",
             wait="2m",
         ),
         _alert(
@@ -223,7 +223,9 @@ def _record(name: str, expression: str, labels: dict[str, str] | None = None) ->
     return {"record": name, "expr": expression} | ({"labels": labels} if labels else {})
 
 
-def _alert(name: str, expression: str, severity: str, summary: str, wait: str = "", runbook: str = "") -> Rule:
+def _alert(  # noqa: PLR0913, an alert has that many properties
+    name: str, expression: str, severity: str, summary: str, *, wait: str = "", runbook: str = ""
+) -> Rule:
     return {
         "alert": name,
         "expr": expression,

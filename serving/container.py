@@ -19,13 +19,8 @@ def main() -> None:
         java = command(ARCHIVE, SCRATCH)
     except ServerFailed as error:
         sys.exit(f"error: {error}")
-    os.execve(java[0], java, container_environment())  # noqa: S606, no shell is wanted
-
-
-def container_environment() -> dict[str, str]:
-    """As on one machine, but reachable from the network: inference and metrics, never management."""
-    everywhere = {"TS_INFERENCE_ADDRESS": "http://0.0.0.0:8080", "TS_METRICS_ADDRESS": "http://0.0.0.0:8082"}
-    return environment(Addresses(), SCRATCH) | everywhere
+    # Inference and metrics are there for the network.
+    os.execve(java[0], java, environment(Addresses(), SCRATCH, host="0.0.0.0"))  # noqa: S104, S606
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ ARCHIVE = ROOT / "model_store" / "emotion.mar"
 
 @dataclass(frozen=True)
 class Addresses:
-    """TorchServe's ports; always on loopback when started from here."""
+    """TorchServe's ports."""
 
     inference: int = 8080
     management: int = 8081
@@ -64,15 +64,20 @@ def add_port_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def torchserve(addresses: Addresses, archive: Path = ARCHIVE) -> Iterator[subprocess.Popen[bytes]]:
-    """A TorchServe process with `archive` loading, and a folder of its own for all it writes, removed afterwards."""
+def torchserve(
+    addresses: Addresses, archive: Path = ARCHIVE, host: str = "127.0.0.1"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A TorchServe process with `archive` loading, and a folder of its own for all it writes, removed afterwards.
+
+    `host`: where inference and metrics listen; management never leaves loopback.
+    """
     for name, port in vars(addresses).items():
         check_port(name, port)
     if not archive.is_file():
         raise ServerFailed(f"no model archive at {archive}; build it with `make mar`")
     with (
         tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as scratch,
-        running(command(archive, Path(scratch)), environment(addresses, Path(scratch))) as process,
+        running(command(archive, Path(scratch)), environment(addresses, Path(scratch), host)) as process,
     ):
         yield process
 
@@ -131,7 +136,7 @@ def command(archive: Path, scratch: Path) -> list[str]:
     ]
 
 
-def environment(addresses: Addresses, scratch: Path) -> dict[str, str]:
+def environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, str]:
     """The variables of that command: this process's own, and TorchServe's."""
     variables = dict(os.environ)
     # It would come before the archive on the workers' path, and repository code would shadow the archive's.
@@ -140,9 +145,9 @@ def environment(addresses: Addresses, scratch: Path) -> dict[str, str]:
         variables[variable] = str(scratch)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         variables[variable] = "1"
-    variables["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
+    variables["TS_INFERENCE_ADDRESS"] = f"http://{host}:{addresses.inference}"
     variables["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
-    variables["TS_METRICS_ADDRESS"] = f"http://127.0.0.1:{addresses.metrics}"
+    variables["TS_METRICS_ADDRESS"] = f"http://{host}:{addresses.metrics}"
     # Nobody speaks gRPC with it, and it cannot be switched off: any free ports, or two servers would fight over 7070.
     variables["TS_GRPC_INFERENCE_PORT"] = variables["TS_GRPC_MANAGEMENT_PORT"] = "0"
     # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON.

@@ -18,7 +18,7 @@ TIMEOUT = 300.0
 def main() -> None:
     url = f"http://127.0.0.1:{os.environ.get('SIDECAR_PORT', '8083')}/drain"
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=TIMEOUT) as response:  # noqa: S310
+        with urllib.request.urlopen(urllib.request.Request(url, method="POST"), timeout=TIMEOUT) as response:
             print(response.read().decode())
     except urllib.error.HTTPError as error:
         print(error.read().decode(), file=sys.stderr)

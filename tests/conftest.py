@@ -1,6 +1,8 @@
 """Real photographs, from packages that ship them under free licences, and the real pipeline."""
 
 import io
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -48,6 +50,17 @@ def photo_path(name: str) -> Path:
 
 def photo_bytes(name: str) -> bytes:
     return photo_path(name).read_bytes()
+
+
+def tool(name: str, package: str) -> str:
+    """Path of a program from a Debian package. Without it the test is skipped, where CI runs it fails."""
+    path = shutil.which(name)
+    if path is None:
+        missing = f"no {name} here: apt-get install {package}"
+        if "CI" in os.environ:
+            pytest.fail(missing)
+        pytest.skip(missing)
+    return path
 
 
 def analyse(pipeline: Pipeline, *photos: bytes) -> list[Result]:

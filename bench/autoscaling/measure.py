@@ -92,8 +92,8 @@ def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float)
 
 def noisy(width: int, height: int) -> bytes:
     """A JPEG just under the service's limits in pixels and in bytes: noise compresses badly."""
-    picture = np.random.default_rng(0).integers(0, 256, size=(height // 2, width // 2, 3), dtype=np.uint8)
-    picture = cv2.resize(picture, (width, height), interpolation=cv2.INTER_LINEAR)
+    coarse = np.random.default_rng(0).integers(0, 256, size=(height // 2, width // 2, 3), dtype=np.uint8)
+    picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     for quality in range(95, 5, -5):
         encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
         if len(encoded) < 15.5 * 2**20:

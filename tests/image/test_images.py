@@ -118,7 +118,9 @@ def test_client_answers_from_a_read_only_root(client_image: Image) -> None:
 
 def own_address() -> str:
     """An address of this machine that is not loopback."""
-    addresses = (each.address for found in psutil.net_if_addrs().values() for each in found if each.family.name == "AF_INET")
+    addresses = (
+        each.address for found in psutil.net_if_addrs().values() for each in found if each.family.name == "AF_INET"
+    )
     found = next((address for address in addresses if not address.startswith("127.")), None)
     if found is None:
         pytest.fail("this machine has no address but loopback, so what is reachable from outside cannot be seen")

@@ -3,6 +3,7 @@
 import base64
 import io
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import EMOTIONS, Analysis, EmotionClient
 from emotion.classifier import load_classifier
+from emotion.labels import LABELS
 from emotion.pipeline import STAGES
 from serving.server import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
@@ -199,6 +201,45 @@ def test_what_happened_is_in_the_metrics(server: Addresses, http: requests.Sessi
     found = sum(value - before.get(key, 0) for key, value in after.items() if key[0] == "emotion_faces")
     assert found == GROUP_FACES
     assert 0 < after["emotion_stage_seconds_sum", (("stage", "detect"),)] < 60
+
+
+@pytest.mark.parametrize(
+    ("header", "counted"),
+    [
+        (lambda: f"t={time.time():.3f}", True),
+        (lambda: f"{time.time():.3f}", True),
+        (lambda: f"t={time.time() + 60:.3f}", False),  # a clock that is ahead
+        (lambda: f"t={time.time() - 3600:.3f}", False),
+        (lambda: "yesterday", False),
+        (lambda: "t=" + "9" * 400, False),
+        (lambda: "t=nan", False),
+    ],
+)
+def test_a_request_that_says_when_it_began_is_timed(
+    server: Addresses, header: Callable[[], str], counted: bool
+) -> None:
+    """Whatever the header says, the photo is answered."""
+    timed = "emotion_request_seconds_count", ()
+    before = metrics(server)
+    headers = {"Content-Type": "application/octet-stream", "X-Request-Start": header()}
+    answer = requests.post(server.predictions, data=photo_bytes("smiling"), headers=headers, timeout=TIMEOUT)
+    assert answer.status_code == 200
+    deadline = time.monotonic() + 10
+    while (after := metrics(server))["emotion_images_analysed", ()] == before.get(("emotion_images_analysed", ()), 0):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert after.get(timed, 0) - before.get(timed, 0) == counted
+
+
+def test_labelled_counters_begin_at_zero(server: Addresses, http: requests.Session) -> None:
+    """A series that appears at one has no rate; every emotion and every reason is there from the first photo on."""
+    post(http, server, photo_bytes("smiling"))
+    deadline = time.monotonic() + 10
+    while len([name for name, _ in metrics(server) if name == "emotion_faces"]) < len(LABELS):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    reasons = {dict(labels)["reason"] for name, labels in metrics(server) if name == "emotion_images_rejected"}
+    assert {"empty_body", "invalid_image", "truncated_image", "image_too_large", "unsupported_format"} <= reasons
 
 
 def metrics(server: Addresses) -> dict[Sample, float]:

@@ -1,8 +1,13 @@
-"""Builds the manifests with the real kubectl."""
+"""Builds the manifests with the real kubectl.
 
+python -m tests.k8s.manifests FOLDER    writes everything that they can become, for a policy scan
+"""
+
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable
 from itertools import chain, combinations
 from pathlib import Path
@@ -18,6 +23,21 @@ CHOICES = ("monitoring", "monitoring-standalone", "keda", "gpu", "ingress", "net
 """Components that may be combined as one likes; `namespace` ends each."""
 
 Manifest = dict[str, Any]
+
+
+def everything() -> dict[str, list[Manifest]]:
+    """By name: both overlays, and the base with every combination of components."""
+    built = {name: overlay(name) for name in ("dev", "prod")}
+    for components in every_combination():
+        with tempfile.TemporaryDirectory(prefix="emotion-kustomize-") as folder:
+            built["base+" + "+".join(components)] = combination(components, Path(folder).resolve())
+    return built
+
+
+def unlike(builds: dict[str, list[Manifest]]) -> list[Manifest]:
+    """Each document once, however many builds hold it."""
+    texts = dict.fromkeys(json.dumps(each, sort_keys=True) for built in builds.values() for each in built)
+    return [json.loads(text) for text in texts]
 
 
 def overlay(name: str) -> list[Manifest]:
@@ -56,3 +76,14 @@ def identity(document: Manifest) -> tuple[str, str, str]:
     """Kind, namespace and name."""
     metadata = document["metadata"]
     return document["kind"], metadata.get("namespace", ""), metadata["name"]
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, document in enumerate(unlike(everything())):
+        (folder / f"{number:03}-{document['kind']}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -14,10 +14,10 @@ import yaml
 from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as operator
 
-from monitoring import build as monitoring_build
-from tests.k8s.manifests import K8S, ROOT, Manifest, find, identity, overlay
+from monitoring import rules
+from tests.k8s.manifests import K8S, ROOT, Manifest, find, identity, overlay, unlike
 
-CUSTOM = {
+CUSTOM: dict[str, Any] = {
     "ServiceMonitor": operator.ServiceMonitor,
     "PrometheusRule": operator.PrometheusRule,
     "ScaledObject": keda.ScaledObject,
@@ -29,13 +29,10 @@ OPEN_PORTS = {8080, 8082, 8083, 8501, 8502}
 
 def newest_minors(count: int) -> list[str]:
     folder = Path(kubernetes_validate.__file__).parent / "kubernetes-json-schema"
-    minors = {tuple(map(int, found.groups())) for each in folder.iterdir() if (found := re.match(r"v(\d+)\.(\d+)", each.name))}
+    minors = {
+        tuple(map(int, found.groups())) for each in folder.iterdir() if (found := re.match(r"v(\d+)\.(\d+)", each.name))
+    }
     return [f"{major}.{minor}" for major, minor in sorted(minors)[-count:]]
-
-
-def unlike(builds: dict[str, list[Manifest]]) -> list[Manifest]:
-    """Each document once, however many builds hold it."""
-    return [json.loads(text) for text in {json.dumps(each, sort_keys=True) for built in builds.values() for each in built}]
 
 
 def test_every_combination_builds(builds: dict[str, list[Manifest]]) -> None:
@@ -167,7 +164,7 @@ def test_namespace_is_restricted_and_the_adapters_role_stays_where_it_is() -> No
 def test_every_alert_has_its_runbook() -> None:
     text = (K8S / "README.md").read_text(encoding="utf-8")
     sections = {line.removeprefix("### ").strip().lower() for line in text.splitlines() if line.startswith("### ")}
-    for group in monitoring_build.rules.groups()["groups"]:
+    for group in rules.groups()["groups"]:
         for rule in group["rules"]:
             if "alert" in rule:
                 anchor = rule["annotations"]["runbook"].split("#")[1]
@@ -178,4 +175,6 @@ def test_grafana_gets_the_dashboard(builds: dict[str, list[Manifest]]) -> None:
     dashboards = [each for each in builds["dev"] if each["kind"] == "ConfigMap" and "emotion.json" in each["data"]]
     (dashboard,) = dashboards
     assert json.loads(dashboard["data"]["emotion.json"])["uid"] == "emotion"
-    assert yaml.safe_load((K8S / "components/monitoring-standalone/grafana-datasources.yaml").read_text(encoding="utf-8"))
+    assert yaml.safe_load(
+        (K8S / "components/monitoring-standalone/grafana-datasources.yaml").read_text(encoding="utf-8")
+    )

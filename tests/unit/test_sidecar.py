@@ -1,6 +1,9 @@
 """The sidecar's judgement, with a clock that tests turn by hand, and its answers over real HTTP."""
 
 import json
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -132,6 +135,21 @@ def test_probes_get_a_status_and_a_reason(url: str, world: World) -> None:
 def test_drain_is_a_post_from_the_pod_itself(url: str) -> None:
     assert requests.post(f"{url}/drain", timeout=5).json()["good"]
     assert requests.get(f"{url}/ready", timeout=5).json()["why"] == "draining"
+
+
+def test_the_drain_command_waits_for_the_sidecar(url: str) -> None:
+    environment = os.environ | {"SIDECAR_PORT": url.rsplit(":", 1)[1]}
+    done = subprocess.run([sys.executable, "-m", "sidecar.drain"], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["good"]
+    assert requests.get(f"{url}/ready", timeout=5).json()["why"] == "draining"
+
+
+def test_the_drain_command_says_when_there_is_no_sidecar() -> None:
+    environment = os.environ | {"SIDECAR_PORT": "9"}
+    done = subprocess.run([sys.executable, "-m", "sidecar.drain"], env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, "the server is stopped all the same"
+    assert b"did not answer at http://127.0.0.1:9/drain" in done.stderr
 
 
 def test_metrics_say_what_torchserve_says(url: str, world: World) -> None:

@@ -1,0 +1,235 @@
+"""The rules, by Prometheus' own promtool: each alert silent, then firing, then resolved; and no data, and 0/0."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from monitoring import reference, rules
+from tests.conftest import tool
+from tests.k8s.manifests import K8S
+
+RULES = K8S / "components" / "monitoring-standalone" / "rules.yaml"
+
+
+def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    binary = tool("promtool", "prometheus")
+    return subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
+
+
+def check(folder: Path, series: dict[str, str], samples: list[tuple[str, str, list[float]]], interval: str) -> None:
+    """Let promtool feed `series` and compare: each sample is an expression, a time, and the values it must have."""
+    expressions = [
+        {
+            "expr": f"({expression}) + 0",
+            "eval_time": time,
+            "exp_samples": [{"labels": "{}", "value": value} for value in values],
+        }
+        for expression, time, values in samples
+    ]
+    test = {
+        "interval": interval,
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": expressions,
+    }
+    document = {"rule_files": [str(RULES)], "evaluation_interval": interval, "tests": [test]}
+    (folder / "test.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+    done = promtool("test", "rules", folder / "test.yaml")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@dataclass(frozen=True)
+class Story:
+    """An alert's life: series, and when it must be silent, firing and silent again."""
+
+    alert: str
+    series: dict[str, str]
+    silent: str
+    firing: str
+    resolved: str
+    interval: str = "1m"
+
+
+POD = 'namespace="emotion", pod="a"'
+
+
+def counter(*pieces: tuple[float, int]) -> str:
+    """A counter's samples: so much more at each step, for so many steps, piece after piece."""
+    total, texts = 0.0, []
+    for step, count in pieces:
+        texts.append(f"{total:g}+{step:g}x{count - 1}")
+        total += step * count
+    return " ".join(texts)
+
+
+def availability(bad: float, minutes: int, before: int, after: int, step: int = 60) -> dict[str, str]:
+    """Requests of which the share `bad` gets no answer for a while."""
+    return {
+        f"ts_inference_requests_total{{{POD}}}": counter((step, before + minutes + after)),
+        f"emotion_images_analysed{{{POD}}}": counter((step, before), (step * (1 - bad), minutes), (step, after)),
+        f'emotion_images_rejected{{{POD}, reason="invalid_image"}}': counter((0, before + minutes + after)),
+    }
+
+
+def latency(bad: float, minutes: int, before: int, after: int, step: int = 60) -> dict[str, str]:
+    """Answers of which the share `bad` is slow for a while."""
+    return {
+        f"ts_inference_requests_total{{{POD}}}": counter((step, before + minutes + after)),
+        f"emotion_request_seconds_count{{{POD}}}": counter((step, before + minutes + after)),
+        f'emotion_request_seconds_bucket{{{POD}, le="1.0"}}': counter(
+            (step, before), (step * (1 - bad), minutes), (step, after)
+        ),
+    }
+
+
+def mixes(*parts: tuple[dict[str, float], int]) -> dict[str, str]:
+    """Ten faces a minute, by emotion, of one mix after another."""
+    labels = reference.emotion_shares()
+    return {
+        f'emotion_faces{{{POD}, emotion="{label}"}}': counter(*((10 * mix.get(label, 0.0), n) for mix, n in parts))
+        for label in labels
+    }
+
+
+def confidences(*parts: tuple[float, int]) -> dict[str, str]:
+    """Ten faces a minute of one mean confidence after another."""
+    minutes = sum(count for _, count in parts)
+    return mixes((reference.emotion_shares(), minutes)) | {
+        f"emotion_confidence_sum{{{POD}}}": counter(*((10 * mean, count) for mean, count in parts)),
+        f"emotion_confidence_count{{{POD}}}": counter((10, minutes)),
+    }
+
+
+def rejections(bad: float, minutes: int, before: int, after: int) -> dict[str, str]:
+    return {
+        f"emotion_images_analysed{{{POD}}}": counter((60, before), (60 * (1 - bad), minutes), (60, after)),
+        f'emotion_images_rejected{{{POD}, reason="invalid_image"}}': counter(
+            (0, before), (60 * bad, minutes), (0, after)
+        ),
+    }
+
+
+USUAL = reference.emotion_shares()
+CONFIDENT = reference.mean_confidence()
+
+STORIES = [
+    Story("EmotionAvailabilityBurn1h", availability(0.2, 30, 120, 60), "100m", "149m", "165m"),
+    Story("EmotionAvailabilityBurn6h", availability(0.1, 150, 400, 120), "390m", "549m", "610m"),
+    Story(
+        "EmotionAvailabilityBurn3d",
+        availability(0.02, 480, 900, 200, step=300),
+        silent="72h",
+        firing="114h",
+        resolved="124h",
+        interval="5m",
+    ),
+    Story("EmotionLatencyBurn1h", latency(0.4, 30, 120, 60), "100m", "149m", "165m"),
+    Story("EmotionLatencyBurn6h", latency(0.2, 150, 400, 120), "390m", "549m", "610m"),
+    Story(
+        "EmotionLatencyBurn3d",
+        latency(0.04, 480, 900, 200, step=300),
+        silent="72h",
+        firing="114h",
+        resolved="124h",
+        interval="5m",
+    ),
+    Story(
+        "EmotionNoReadyWorker",
+        {f"emotion_workers_ready{{{POD}}}": "2x9 0x9 2x9", f"emotion_torchserve_up{{{POD}}}": "1x30"},
+        silent="5m",
+        firing="15m",
+        resolved="22m",
+    ),
+    Story(
+        "EmotionNotScraped",
+        {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x9 0x9 1x9"},
+        silent="5m",
+        firing="15m",
+        resolved="22m",
+    ),
+    Story(
+        "EmotionQueueGrowing",
+        {f"emotion_queue_depth{{{POD}}}": "0x9 40x9 0x20", f"emotion_queue_size{{{POD}}}": "50x40"},
+        silent="5m",
+        firing="17m",
+        resolved="35m",
+    ),
+    Story("EmotionImagesRejected", rejections(0.5, 30, 30, 60), "25m", "58m", "100m"),
+    Story(
+        "EmotionMixDrift",
+        mixes((USUAL, 400), ({"angry": 1.0}, 400), (USUAL, 800)),
+        silent="390m",
+        firing="790m",
+        resolved="1500m",
+    ),
+    Story(
+        "EmotionConfidenceDrift",
+        confidences((CONFIDENT, 400), (CONFIDENT - 0.25, 400), (CONFIDENT, 800)),
+        silent="390m",
+        firing="790m",
+        resolved="1500m",
+    ),
+]
+
+
+def test_rules_are_valid() -> None:
+    done = promtool("check", "rules", RULES)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_alert_has_its_story() -> None:
+    alerts = {rule["alert"] for group in rules.groups()["groups"] for rule in group["rules"] if "alert" in rule}
+    assert {story.alert for story in STORIES} == alerts
+
+
+@pytest.mark.parametrize("story", STORIES, ids=lambda story: story.alert)
+def test_alert_is_silent_then_fires_then_resolves(tmp_path: Path, story: Story) -> None:
+    firing = f'count(ALERTS{{alertname="{story.alert}", alertstate="firing"}}) or vector(0)'
+    samples = [(firing, story.silent, [0.0]), (firing, story.firing, [1.0]), (firing, story.resolved, [0.0])]
+    check(tmp_path, story.series, samples, story.interval)
+
+
+def test_no_data_fires_nothing(tmp_path: Path) -> None:
+    """Not a single series, for two hours: no alert fires, and none is pending."""
+    check(tmp_path, {"unrelated": "1x120"}, [("count(ALERTS) or vector(0)", "2h", [0.0])], "1m")
+
+
+SCRAPED: dict[str, Any] = {
+    f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
+    f"emotion_queue_depth{{{POD}}}": "0x20",
+    f"emotion_workers_ready{{{POD}}}": "2x20",
+}
+
+
+@pytest.mark.parametrize("name", list(rules.SIGNALS))
+def test_signal_is_zero_when_idle(tmp_path: Path, name: str) -> None:
+    """Before the first request there are no series, after it there are but nothing moves: zero both times."""
+    used = SCRAPED | {
+        f"QueueTime_sum{{{POD}}}": "_x9 80x11",
+        f"QueueTime_count{{{POD}}}": "_x9 4x11",
+        f"emotion_batch_seconds_sum{{{POD}}}": "_x9 2x11",
+    }
+    series = f"max({rules.SIGNALS[name]})"
+    check(tmp_path, used, [(series, "75s", [0.0]), (series, "285s", [0.0])], "15s")
+
+
+@pytest.mark.parametrize("name", list(rules.SIGNALS))
+def test_signal_is_missing_where_the_server_cannot_be_asked(tmp_path: Path, name: str) -> None:
+    """Missing, not zero: zero would take pods away from a cluster that merely cannot be seen."""
+    lost = {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "0x20"}
+    check(tmp_path, lost, [(f"max({rules.SIGNALS[name]})", "285s", [])], "15s")
+
+
+def test_a_dead_pod_does_not_hide_behind_its_past(tmp_path: Path) -> None:
+    """A pod that was busy and vanished is gone from the signals within a minute and a half."""
+    gone = {
+        f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x8 stale",
+        f"emotion_queue_depth{{{POD}}}": "50x8 stale",
+        f"emotion_workers_ready{{{POD}}}": "2x8 stale",
+        f"emotion_batch_seconds_sum{{{POD}}}": "0+30x8 stale",
+    }
+    samples: list[tuple[str, str, list[float]]] = [(f"max({series})", "5m", []) for series in rules.SIGNALS.values()]
+    check(tmp_path, gone, samples, "15s")
