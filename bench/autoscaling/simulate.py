@@ -204,11 +204,11 @@ Written by `make bench-autoscaling`. A pod as measured (`measured.json`): a batc
 {pod.base * 1000:.1f} + {pod.each * 1000:.1f}·n ms, {pod.workers} workers, batches of up to {pod.batch},
 {pod.places} places, ready {pod.start:.1f} s after its start: {pod.capacity:.0f} photos a second at most. Assumed,
 because no cluster was at hand: {assumed.schedule:.0f} s until a pod is scheduled and its containers start, and
-{assumed.node:.0f} s more for a node for every pod beyond the first {assumed.pods_at_hand}. The ideal has at every
+{assumed.node:.0f} s more, for a node, for every pod beyond the first {assumed.pods_at_hand}. The ideal has at every
 moment as many pods as keep workers at seven tenths. "…" is the manifests' policy but for what follows.
 
-**Winner: {winner(rows)}.** It loses (refuses, or answers after {LATE:.0f} s) at most {OBJECTIVE:.1%} of the photos of the
-day and of the ramp, at most a tenth more of the spike's than the best that does, and of those it needs the fewest
+**Winner: {winner(rows)}.** It loses (refuses, or answers after {LATE:.0f} s) at most {OBJECTIVE:.1%} of the photos of
+the day and of the ramp, at most a tenth more of the spike's than the best that does, and of those it needs the fewest
 pods.
 
 ![Load, pods and queue over time, by policy](autoscaling.png)

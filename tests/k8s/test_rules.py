@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from monitoring import reference, rules
+from monitoring import build, reference, rules
 from tests.conftest import tool
 from tests.k8s.manifests import K8S
 
@@ -221,6 +221,20 @@ def test_signal_is_missing_where_the_server_cannot_be_asked(tmp_path: Path, name
     """Missing, not zero: zero would take pods away from a cluster that merely cannot be seen."""
     lost = {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "0x20"}
     check(tmp_path, lost, [(f"max({rules.SIGNALS[name]})", "285s", [])], "15s")
+
+
+@pytest.mark.parametrize("trigger", build.scaled_object()["spec"]["triggers"][:-1], ids=lambda each: each["name"])
+def test_keda_sleeps_where_there_are_no_pods_and_holds_still_where_it_is_blind(
+    tmp_path: Path, trigger: dict[str, Any]
+) -> None:
+    """No pods and a page that is seen: zero. Pods without numbers, or nothing seen at all: no value, KEDA's error."""
+    page = {'up{namespace="emotion", pod="p", job="emotion-client-metrics", endpoint="metrics"}': "1x20"}
+    blind = {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "0x20"}
+    query = trigger["metadata"]["query"]
+    check(tmp_path, page, [(query, "285s", [0.0])], "15s")
+    check(tmp_path, page | blind, [(query, "285s", [])], "15s")
+    check(tmp_path, {"unrelated": "1x20"}, [(query, "285s", [])], "15s")
+    check(tmp_path, page | SCRAPED, [(query, "285s", [0.0])], "15s")
 
 
 def test_a_dead_pod_does_not_hide_behind_its_past(tmp_path: Path) -> None:
