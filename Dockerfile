@@ -59,7 +59,8 @@ COPY --from=client-packages /opt/venv /opt/venv
 COPY .streamlit/ .streamlit/
 COPY model_store/*.json model_store/MODEL_CARD.md model_store/
 COPY client/ client/
-ENV EMOTION_SERVER=http://emotion-server:8080 EMOTION_METRICS_PORT=8502
+# Without an address of its own Streamlit asks the internet for one when it starts.
+ENV EMOTION_SERVER=http://emotion-server:8080 EMOTION_METRICS_PORT=8502 STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 EXPOSE 8501 8502
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", \
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=2)"]

@@ -11,6 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from bench.service import one_face, saturate
@@ -31,8 +32,10 @@ def main() -> None:
     with torchserve(addresses) as server:
         wait_until_ready(server, addresses)
         bench_batch(addresses)
-        with page(18501, addresses):
+        with page(18501, addresses) as process:
             bench_page("http://127.0.0.1:18501", arguments.rounds)
+            held = psutil.Process(process.pid).memory_full_info().uss / 2**20
+            print(f"the page's process holds {held:.0f} MiB after that")
 
 
 def bench_batch(addresses: Addresses) -> None:

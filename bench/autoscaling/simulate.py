@@ -1,6 +1,6 @@
 """Compare policies of the autoscaler: `python -m bench.autoscaling.simulate`, or `make bench-autoscaling`.
 
-Three loads (a day, a tenfold spike, a slow ramp to ten thousand photos a second), each under the policy of the
+Four loads (a day, a tenfold spike, bursts, a slow ramp to ten thousand photos a second), each under the policy of the
 manifests and its rivals. Writes `results.json`, `RESULTS.md` and `autoscaling.png` beside this file. The manifests
 carry the winner; tests/k8s/test_autoscaling.py fails when they no longer do.
 """
@@ -8,6 +8,7 @@ carry the winner; tests/k8s/test_autoscaling.py fails when they no longer do.
 import argparse
 import json
 import math
+import textwrap
 import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -49,6 +50,11 @@ def spike(now: float) -> float:
     return 400 if 10 * MINUTE <= now < 20 * MINUTE else 40
 
 
+def bursts(now: float) -> float:
+    """40, and every five minutes a minute of 250: what tempts a policy to let pods go too early."""
+    return 250 if now % (5 * MINUTE) >= 4 * MINUTE else 40
+
+
 def ramp(now: float) -> float:
     """From 10 to 10,000 in forty minutes, and five minutes of it."""
     return min(10 + 9990 * now / (40 * MINUTE), 10_000)
@@ -57,10 +63,11 @@ def ramp(now: float) -> float:
 SCENARIOS = {
     "day": Scenario("A day, 8 to 150 photos a second", 24 * HOUR, day),
     "spike": Scenario("Ten times as many at once, 40 to 400 a second", 45 * MINUTE, spike),
+    "bursts": Scenario("A minute of 250 photos a second every five minutes", 60 * MINUTE, bursts),
     "ramp": Scenario("Forty minutes to 10,000 photos a second", 45 * MINUTE, ramp),
 }
 
-MANIFESTS = "queue, wait, busy 0.6"
+MANIFESTS = "the manifests'"
 """Name of the policy that the manifests carry."""
 
 RAW = "raw counter"
@@ -78,20 +85,23 @@ def policies() -> dict[str, Policy]:
     def busy_at(target: float) -> Policy:
         return replace(ours, targets=dict(ours.targets) | {busy: target})
 
+    def down(window: float, percent: int) -> Policy:
+        return replace(ours, down=Direction(window, [Rate("Percent", percent, 60), Rate("Pods", 1, 60)]))
+
     return {
         MANIFESTS: ours,
         "… busy 0.5": busy_at(0.5),
+        "… busy 0.6": busy_at(0.6),
         "… busy 0.7": busy_at(0.7),
-        "… busy 0.8": busy_at(0.8),
-        "queue and wait": only(queue, wait),
-        "queue alone": only(queue),
-        "busy alone (as CPU)": only(busy),
-        "… down after 60 s": replace(ours, down=Direction(60, ours.down.rates)),
-        "… down after 120 s": replace(ours, down=Direction(120, ours.down.rates)),
-        "… down by 25 % a minute": replace(ours, down=Direction(ours.down.window, [Rate("Percent", 25, 60)])),
-        "… down after 120 s, by 25 %": replace(
-            ours, down=Direction(120, [Rate("Percent", 25, 60), Rate("Pods", 1, 60)])
-        ),
+        "… busy 0.9": busy_at(0.9),
+        "… without busy": only(queue, wait),
+        "… without busy and wait": only(queue),
+        "… busy alone (as CPU)": only(busy),
+        "… down after 60 s": down(60, 25),
+        "… down after 120 s": down(120, 25),
+        "… down after 600 s": down(600, 25),
+        "… down by 10 %": down(300, 10),
+        "… down by 50 %": down(300, 50),
         "… up by 2 a minute": replace(ours, up=Direction(0, [Rate("Pods", 2, 60)])),
         RAW: replace(ours, targets={RAW: 7000.0}),
     }
@@ -124,13 +134,17 @@ def run(scenario: str, name: str, seed: int) -> dict[str, Any]:
 OBJECTIVE = 0.005
 """Share of photos that may be refused or late where the load is foreseeable: AVAILABILITY of monitoring/rules.py."""
 
+WORTH_IT = 0.05
+"""Share of pods that a rival must save: loads are made up and one seed is one seed, so less than that is a tie."""
+
 WASTE = 10.0
 """Times the ideal's pods beyond which a policy does not scale, it buys everything."""
 
 
 def winner(rows: Sequence[dict[str, Any]]) -> str:
-    """Who holds the objective over the day and the ramp, loses at most a tenth more photos to the spike than the best
-    of those, and then needs the fewest pods."""
+    """Who holds the objective over the day and the ramp, loses at most a tenth more photos to the spike and to the
+    bursts than the best of those, and then needs the fewest pods; the manifests' policy stays unless a rival saves more
+    than `WORTH_IT`."""
     by_policy = {name: {row["scenario"]: row for row in rows if row["policy"] == name} for name in policies()}
 
     def lost(name: str, scenario: str) -> float:
@@ -143,9 +157,15 @@ def winner(rows: Sequence[dict[str, Any]]) -> str:
         if max(lost(name, "day"), lost(name, "ramp")) <= OBJECTIVE
         and max(row["over_ideal"] for row in found.values()) <= WASTE
     ]
-    least = min(lost(name, "spike") for name in steady)
-    good = [name for name in steady if lost(name, "spike") <= 1.1 * least]
-    return min(good, key=lambda name: sum(row["over_ideal"] for row in by_policy[name].values()))
+    least = min(lost(name, "spike") + lost(name, "bursts") for name in steady)
+    good = [name for name in steady if lost(name, "spike") + lost(name, "bursts") <= 1.1 * least]
+
+    def pods(name: str) -> float:
+        return sum(float(row["over_ideal"]) for row in by_policy[name].values())
+
+    cheapest = min(good, key=pods)
+    stays = MANIFESTS in good and pods(MANIFESTS) * (1 - WORTH_IT) <= pods(cheapest)
+    return MANIFESTS if stays else cheapest
 
 
 def main() -> None:
@@ -208,14 +228,14 @@ because no cluster was at hand: {assumed.schedule:.0f} s until a pod is schedule
 moment as many pods as keep workers at seven tenths. "…" is the manifests' policy but for what follows.
 
 **Winner: {winner(rows)}.** It loses (refuses, or answers after {LATE:.0f} s) at most {OBJECTIVE:.1%} of the photos of
-the day and of the ramp, at most a tenth more of the spike's than the best that does, and of those it needs the fewest
-pods.
+the day and of the ramp, at most a tenth more of the spike's and the bursts' than the best that does, and no such
+rival saves more than {WORTH_IT:.0%} of the pods (mean of "× ideal").
 
 ![Load, pods and queue over time, by policy](autoscaling.png)
 {table(rows)}"""
 
 
-SHOWN = (MANIFESTS, "queue alone", "busy alone (as CPU)", RAW)
+SHOWN = (MANIFESTS, "… without busy and wait", "… busy alone (as CPU)", RAW)
 """Policies in the plot: all of them would hide each other."""
 
 
@@ -241,7 +261,7 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
         (ours,) = (row for row in rows if row["scenario"] == scenario and row["policy"] == MANIFESTS)
         highest = max(each[2] for each in ours["timeline"])
         above.set_ylim(0, highest * 1.6)
-        above.set_title(chosen.title, fontsize=11)
+        above.set_title("\n".join(textwrap.wrap(chosen.title, 30)), fontsize=11)
         below.set_xlabel("hours" if unit == HOUR else "minutes")
         for axis in (above, below):
             axis.grid(alpha=0.3)
