@@ -33,7 +33,10 @@ def main() -> None:
         port, health = from_environment(dict(os.environ))
     except ValueError as error:
         sys.exit(f"error: {error}")
-    server = Server(("", port), health)
+    try:
+        server = Server(("", port), health)
+    except OSError as error:
+        sys.exit(f"error: port {port} cannot be had ({error.strerror}); stop what listens there, or set SIDECAR_PORT")
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     print(f"sidecar on port {server.server_port}", flush=True)
     server.serve_forever(poll_interval=0.1)

@@ -13,6 +13,7 @@ from typing import TypeVar
 import psutil
 import pytest
 
+from serving.server import check_port
 from tests.conftest import photo_bytes
 from tests.image.container import Image
 
@@ -26,6 +27,9 @@ def container(command: list[str]) -> Iterator[psutil.Process]:
         try:
             yield first_inside(outer.pid)
         finally:
+            # Not only the outer: what it started has changed its user, and with that forgot whose child it is.
+            for inner in psutil.Process(outer.pid).children(recursive=True):
+                inner.kill()
             outer.kill()
 
 
@@ -50,6 +54,13 @@ def get(url: str) -> bytes | None:
             return bytes(response.read())
     except OSError:
         return None
+
+
+@pytest.fixture(autouse=True)
+def free_ports() -> None:
+    """The images' ports are fixed, and who else listens there would answer in their place."""
+    for port in (8080, 8081, 8082, 8083, 8501, 8502):
+        check_port("test", port)
 
 
 def test_server_image_is_under_two_gigabytes(server_image: Image, client_image: Image) -> None:
