@@ -176,6 +176,14 @@ def test_nobody_at_the_management_address_is_unreachable() -> None:
         describe("http://127.0.0.1:9", "emotion", 0.5)
 
 
+def test_a_port_that_is_taken_is_named(url: str) -> None:
+    port = url.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "sidecar.server"]
+    done = subprocess.run(command, env=os.environ | {"SIDECAR_PORT": port}, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"port {port} cannot be had" in done.stderr and "SIDECAR_PORT" in done.stderr
+
+
 def test_a_wrong_setting_is_named() -> None:
     with pytest.raises(ValueError, match="SIDECAR_DEAD_AFTER is 'soon'; expected a number from 0 to 3600"):
         from_environment({"SIDECAR_DEAD_AFTER": "soon"})
