@@ -21,12 +21,14 @@ from typing import Any
 import cv2
 import numpy as np
 import psutil
+import requests
 
 from bench.service import latencies, one_face, saturate
 from serving.server import Addresses, torchserve, wait_until_ready
-from tests.integration.conftest import free_addresses
 
 OUT = Path(__file__).with_name("measured.json")
+
+ADDRESSES = Addresses(18080, 18081, 18082)
 
 
 def main() -> None:
@@ -37,7 +39,7 @@ def main() -> None:
     starts = [start_up() for _ in range(3)]
     print(f"start to ready: {', '.join(f'{seconds:.1f}' for seconds in starts)} s")
     photo, large, largest = one_face(640, 480), one_face(4000, 3000), noisy(5000, 5000)
-    addresses = free_addresses()
+    addresses = ADDRESSES
     with torchserve(addresses) as server:
         wait_until_ready(server, addresses)
         memory = {"at_rest": memory_of(server)}
@@ -65,10 +67,9 @@ def main() -> None:
 
 def start_up() -> float:
     """Seconds from starting Java until all workers are ready."""
-    addresses = free_addresses()
     started = time.perf_counter()
-    with torchserve(addresses) as server:
-        wait_until_ready(server, addresses)
+    with torchserve(ADDRESSES) as server:
+        wait_until_ready(server, ADDRESSES)
         return time.perf_counter() - started
 
 
@@ -103,8 +104,6 @@ def noisy(width: int, height: int) -> bytes:
 
 def flood(photos: Sequence[bytes], addresses: Addresses, clients: int, seconds: float) -> None:
     """Send as much as possible and do not care for the answers: 503 is one of them."""
-    import requests  # noqa: PLC0415, only here
-
     end = time.monotonic() + seconds
 
     def send() -> None:
