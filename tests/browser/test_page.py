@@ -1,6 +1,7 @@
 """What people do on the page, done in Chromium."""
 
 import base64
+import contextlib
 import io
 import json
 import re
@@ -10,7 +11,7 @@ import pytest
 import requests
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, expect
 
 from tests.browser.conftest import Service, choose, screenshot
 from tests.conftest import ROOT, encoded, photo_bytes
@@ -136,20 +137,27 @@ def test_everything_is_reached_with_the_keyboard(context: BrowserContext, page_u
     assert all(any(name in each for each in reached) for name in PAGES)
     tab.keyboard.press("Enter")
     tab.get_by_text("choose them, drop them here").wait_for()
-    tab_through(tab, until="Upload", steps=40)
-    # In the group of sources the arrow keys move; the space bar chooses.
-    # A key is lost now and then while Streamlit still binds its handlers: press again, as a person would.
-    for _ in range(10):
-        tab.keyboard.press("ArrowRight")
-        tab.wait_for_timeout(300)
-        if "Samples" in tab.locator(":focus").inner_text():
+    # A key is lost now and then while Streamlit still draws the page: then a person presses it again.
+    for _ in range(3):
+        choose_samples_by_keys(tab)
+        with contextlib.suppress(TimeoutError):
+            tab.get_by_text("Sample photos").wait_for(timeout=5000)
             break
-    tab.keyboard.press("Space")
-    tab.get_by_text("Sample photos").wait_for()
     tab_through(tab, until="Both", steps=40)
     tab.keyboard.press("Space")
     expect(tab.get_by_text("2 faces, largest first")).to_be_visible()
     screenshot(tab, "keyboard")
+
+
+def choose_samples_by_keys(tab: Page) -> None:
+    """In the group of sources the arrow keys move; the space bar chooses."""
+    tab_through(tab, until="Upload", steps=60)
+    for _ in range(10):
+        if "Samples" in tab.locator(":focus").inner_text():
+            break
+        tab.keyboard.press("ArrowRight")
+        tab.wait_for_timeout(300)
+    tab.keyboard.press("Space")
 
 
 def tab_through(tab: Page, until: str, steps: int = 25) -> list[str]:
