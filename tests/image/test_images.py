@@ -7,8 +7,7 @@ import socket
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+from collections.abc import Iterator
 
 import psutil
 import pytest
@@ -16,8 +15,7 @@ import pytest
 from serving.server import check_port
 from tests.conftest import photo_bytes
 from tests.image.container import Image
-
-Answer = TypeVar("Answer")
+from tests.integration.watching import eventually, own_address
 
 
 @contextlib.contextmanager
@@ -34,17 +32,8 @@ def container(command: list[str]) -> Iterator[psutil.Process]:
 
 
 def first_inside(outer: int) -> psutil.Process:
-    return eventually(lambda: next(iter(psutil.Process(outer).children()), None), 10)
-
-
-def eventually(ask: Callable[[], Answer | None], seconds: float) -> Answer:
-    """The first answer that is not None; asks again until then."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if (answer := ask()) is not None:
-            return answer
-        time.sleep(0.2)
-    pytest.fail(f"nothing within {seconds:.0f} s")
+    (inner,) = eventually(lambda: psutil.Process(outer).children()[:1], 10)
+    return inner
 
 
 def get(url: str) -> bytes | None:
@@ -125,14 +114,3 @@ def test_client_answers_from_a_read_only_root(client_image: Image) -> None:
         assert b"<title>" in (get("http://127.0.0.1:8501/") or b"")
         streamlit.send_signal(signal.SIGTERM)
         streamlit.wait(20)
-
-
-def own_address() -> str:
-    """An address of this machine that is not loopback."""
-    addresses = (
-        each.address for found in psutil.net_if_addrs().values() for each in found if each.family.name == "AF_INET"
-    )
-    found = next((address for address in addresses if not address.startswith("127.")), None)
-    if found is None:
-        pytest.fail("this machine has no address but loopback, so what is reachable from outside cannot be seen")
-    return found

@@ -10,14 +10,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
-import pytest
 import requests
 
 from client.api import Answer, EmotionClient, ServiceError
 from serving.server import torchserve, wait_until_ready
 from tests.conftest import photo_bytes
 from tests.integration.conftest import free_addresses
-from tests.integration.watching import ROOT, eventually, sidecar, status
+from tests.integration.watching import ROOT, eventually, is_loopback, own_address, sidecar, status
 
 IN_FLIGHT = 200
 
@@ -94,18 +93,3 @@ def test_a_stop_loses_no_request() -> None:
         assert not broken
         server.wait(timeout=20)
     assert status(f"http://127.0.0.1:{addresses.inference}/ping") == 0
-
-
-def is_loopback(ip: str) -> bool:
-    return ip == "::1" or ip.removeprefix("::ffff:").startswith("127.")
-
-
-def own_address() -> str:
-    """An address of this machine that others would use."""
-    found = [
-        each.address for every in psutil.net_if_addrs().values() for each in every if each.family.name == "AF_INET"
-    ]
-    outside = next((address for address in found if not is_loopback(address)), None)
-    if outside is None:
-        pytest.fail("this machine has no address but loopback, so what others reach cannot be seen")
-    return outside

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psutil
 import pytest
 import requests
 import yaml
@@ -116,3 +117,18 @@ def eventually(ask: Callable[[], Answer], seconds: float, every: float = 0.2) ->
         time.sleep(every)
         answer = ask()
     return answer
+
+
+def is_loopback(ip: str) -> bool:
+    return ip == "::1" or ip.removeprefix("::ffff:").startswith("127.")
+
+
+def own_address() -> str:
+    """An address of this machine that others would use."""
+    found = [
+        each.address for every in psutil.net_if_addrs().values() for each in every if each.family.name == "AF_INET"
+    ]
+    outside = next((address for address in found if not is_loopback(address)), None)
+    if outside is None:
+        pytest.fail("this machine has no address but loopback, so what others reach cannot be seen")
+    return outside
