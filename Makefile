@@ -4,9 +4,10 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-RECIPE ?= vgg-small
-NETWORK ?= vgg-small
-VERSION ?= 1.1.0
+RECIPE ?= face-resnet
+NETWORK ?= face-resnet
+TEACHERS ?= vgg-small vgg-funnel
+VERSION ?= 2.0.0
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
 OUT ?= report.json
@@ -65,7 +66,7 @@ compress: $(BIN)/.installed
 # From the data file to everything in model_store/: each step is skipped or resumed where it was done before.
 release: $(BIN)/.installed
 	$(need-data)
-	for recipe in $(NETWORK) $(NETWORK)-pruned; do \
+	for recipe in $(TEACHERS) $(NETWORK) $(NETWORK)-pruned; do \
 		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe || exit; done
 	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json

@@ -1,5 +1,6 @@
 """From a trained PyTorch network to the ONNX file that is served, in fp32 or in int8."""
 
+import copy
 import json
 import logging
 import tempfile
@@ -14,8 +15,10 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from emotion.artifact import Artifact
+from emotion.backbones import Shrink
 from emotion.classifier import FORMAT, INPUT_SIZE
 from emotion.labels import LABELS
+from emotion.network import EmotionNetwork
 
 INPUT, OUTPUT = "faces", "logits"
 OPSET = 20
@@ -27,7 +30,7 @@ CALIBRATION_FACES, CALIBRATION_BATCH = 1024, 64
 def export_fp32(artifact: Artifact, path: Path) -> Path:
     """Write `artifact` as ONNX: `faces` uint8 `[N, 1, 48, 48]` in, `logits` float32 `[N, 7]` out; returns `path`."""
     example = torch.zeros((2, 1, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8)
-    network = artifact.network.eval().cpu()
+    network = for_runtime(artifact.network.eval().cpu())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own use of deprecated functions
         torch.onnx.export(
@@ -50,8 +53,7 @@ def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
     """Write `artifact` as ONNX quantized after training; returns `path`.
 
     Activations are unsigned and weights signed, one scale a channel, as quantize-dequantize pairs (Jacob et al. 2018).
-    The first convolution stays in fp32: with a single input channel, 8 bits make it slower. `faces`: grey training
-    faces uint8 `[N, 48, 48]`; the first 1,024 set the activations' ranges.
+    `faces`: grey training faces uint8 `[N, 48, 48]`; the first 1,024 set the activations' ranges.
     """
     with tempfile.TemporaryDirectory(prefix="emotion-int8-") as scratch:
         whole, prepared = Path(scratch) / "fp32.onnx", Path(scratch) / "prepared.onnx"
@@ -69,7 +71,7 @@ def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
                 per_channel=True,
                 activation_type=QuantType.QUInt8,
                 weight_type=QuantType.QInt8,
-                nodes_to_exclude=[_first_convolution(prepared)],
+                nodes_to_exclude=_slower_in_int8(prepared),
             )
         finally:
             root.setLevel(level)
@@ -104,8 +106,24 @@ def describe(path: Path, artifact: Artifact, precision: str) -> None:
     onnx.save(model, path)
 
 
-def _first_convolution(path: Path) -> str:
-    return str(next(node.name for node in onnx.load(path).graph.node if node.op_type == "Conv"))
+def for_runtime(network: EmotionNetwork) -> EmotionNetwork:
+    """The same network with the layers that ONNX Runtime is slow at written as convolutions."""
+    replaced = copy.deepcopy(network)
+    for module in list(replaced.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, Shrink):
+                setattr(module, name, child.as_convolution())
+    return replaced
+
+
+def _slower_in_int8(path: Path) -> list[str]:
+    """The first convolution: with a single input channel 8 bits make it slower, unless it would part its pooling from
+    the runtime's fast layout."""
+    nodes = onnx.load(path).graph.node
+    first = next(node for node in nodes if node.op_type == "Conv")
+    readers = [node for node in nodes if set(node.input) & set(first.output)]
+    readers += [node for node in nodes for reader in readers if set(node.input) & set(reader.output)]
+    return [] if any(node.op_type == "MaxPool" for node in readers) else [first.name]
 
 
 class _Faces(CalibrationDataReader):  # type: ignore[misc]

@@ -14,6 +14,14 @@ from typing import Any
 
 import onnx
 
+from training.pretrained import DLIB_WEIGHTS, NO_WEIGHTS
+
+DLIB_ORIGIN = """\
+The weights began as those of dlib's face recognition network (King 2017), which its author gives to the public domain.
+It learned to tell 7,485 people apart on about three million faces; about half come from FaceScrub and VGG Face, sets
+made for research, the others from the web. None of these people was asked either, and which PublicTest faces may be
+among them is not known; it was never told an expression."""
+
 MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
 WORDS = Path(__file__).with_name("model_card.md.in")
 
@@ -49,6 +57,7 @@ def model_card(folder: Path) -> str:
         images=f"{training['images']:,}",
         teachers=", ".join((recipe.get("distillation") or {}).get("teachers", ())) or "none",
         temperature=f"{report['temperature']:.3f}",
+        began=_began(recipe),
         data=report["data"]["name"],
         count=f"{report['count']:,}",
         scores=_scores(report),
@@ -60,6 +69,16 @@ def model_card(folder: Path) -> str:
         best=best,
         worst=worst,
     )
+
+
+def _began(recipe: dict[str, Any]) -> str:
+    """With which weights the training began, in words."""
+    if recipe.get("start"):
+        return f"The weights began as those of `{recipe['start']['network']}`, a run of another recipe."
+    weights = (recipe.get("backbone") or {}).get("weights", NO_WEIGHTS)
+    if weights == NO_WEIGHTS:
+        return "The weights began at random."
+    return DLIB_ORIGIN if weights == DLIB_WEIGHTS else f"The weights began as torchvision's `{weights}`."
 
 
 def _scores(report: dict[str, Any]) -> str:

@@ -1,28 +1,33 @@
 """Structured pruning: whole channels go, so the network that is left is smaller on any runtime."""
 
 import warnings
+from dataclasses import replace
 
 import torch
 import torch_pruning
+from torch import nn
 
+from emotion.backbones import FACE_RESNET, FaceResNet
 from emotion.classifier import INPUT_SIZE
-from emotion.network import EmotionNetwork, NetworkConfig
+from emotion.network import EmotionNetwork
 from training.targets import soft_cross_entropy
 
 
 def prune(
     network: EmotionNetwork, ratio: float, round_to: int, faces: torch.Tensor, targets: torch.Tensor
 ) -> EmotionNetwork:
-    """A copy of the plain `network` without the share `ratio` of its channels; it needs training again.
+    """A copy of `network` without the share `ratio` of its channels; it needs training again.
 
     Channels are ranked over the whole network by what the loss would change without them, to first order (Molchanov
     et al. 2019), with everything that depends on them (Fang et al. 2023, torch-pruning). What stays of a convolution
-    is a multiple of `round_to`. `faces` uint8 `[N, 1, 48, 48]`, `targets` `[N, 7]`: training data for the ranking.
+    is a multiple of `round_to`. Of a `FaceResNet` only the channels inside its blocks go, since its shortcuts tie all
+    others together. `faces` uint8 `[N, 1, 48, 48]`, `targets` `[N, 7]`: training data for the ranking.
 
-    Raises `ValueError` for a residual network.
+    Raises `ValueError` for residual stages and torchvision's networks.
     """
-    if network.config.residual:
-        raise ValueError("only plain networks are pruned; this one is residual")
+    if network.config.residual or network.config.backbone not in ("", FACE_RESNET):
+        kind = network.config.backbone or "residual"
+        raise ValueError(f"only plain networks and {FACE_RESNET} are pruned; this one is {kind}")
     pruned = EmotionNetwork(network.config)
     pruned.load_state_dict(network.state_dict())
     pruned.eval()
@@ -38,7 +43,7 @@ def prune(
             max_pruning_ratio=0.8,
             global_pruning=True,
             round_to=round_to,
-            ignored_layers=[pruned.head],
+            ignored_layers=[pruned.head, *_tied(pruned)],
         )
         soft_cross_entropy(pruned(faces), targets).backward()
         pruner.step()
@@ -52,11 +57,17 @@ def count(network: EmotionNetwork) -> tuple[int, int]:
     return int(operations), int(parameters)
 
 
+def _tied(network: EmotionNetwork) -> list[nn.Module]:
+    body = network.features[-1]
+    return body.tied_convolutions() if isinstance(body, FaceResNet) else []
+
+
 def _rebuilt(pruned: EmotionNetwork) -> EmotionNetwork:
     """The same weights in a network whose configuration says its shape."""
-    widths = iter([layer.out_channels for layer in pruned.modules() if isinstance(layer, torch.nn.Conv2d)])
-    old = pruned.config
-    stages = tuple(tuple(next(widths) for _ in stage) for stage in old.stages)
-    network = EmotionNetwork(NetworkConfig(stages, old.residual, old.dropout, old.pixel_mean, old.pixel_std))
+    tied = set(_tied(pruned))
+    free = (layer for layer in pruned.modules() if isinstance(layer, nn.Conv2d) and layer not in tied)
+    widths = iter([layer.out_channels for layer in free])
+    stages = tuple(tuple(next(widths) for _ in stage) for stage in pruned.config.stages)
+    network = EmotionNetwork(replace(pruned.config, stages=stages))
     network.load_state_dict(pruned.state_dict())
     return network

@@ -34,6 +34,15 @@ class NetworkRecipe(_Section):
         return tuple((width,) * self.depth for width in self.widths)
 
 
+class BackboneRecipe(_Section):
+    """A network that others designed, and trained; see `emotion.backbones` and `training.pretrained`."""
+
+    name: str = Field(description="face-resnet, or torchvision's name of a classification network")
+    weights: str = Field(description="to begin with: dlib, or torchvision's name of a set; none begins at random")
+    enlarge: int = Field(default=1, ge=1, description="factor by which a face is enlarged first")
+    dropout: float = Field(ge=0, lt=1)
+
+
 class AugmentationRecipe(_Section):
     """How far a training face may be moved from the original; see `training.augmentation`."""
 
@@ -108,13 +117,14 @@ class StartRecipe(_Section):
 
 
 class Recipe(_Section):
-    """A whole recipe; an unknown key is an error. The network is either new (`network`) or `start`s from another."""
+    """A whole recipe; an unknown key is an error. It has one of `network`, `backbone` and `start`."""
 
     name: str
     version: str
     seed: int
     drop_duplicates: bool = Field(default=False, description="train without the images that validation has too")
     network: NetworkRecipe | None = None
+    backbone: BackboneRecipe | None = None
     start: StartRecipe | None = None
     augmentation: AugmentationRecipe
     optimization: OptimizationRecipe
@@ -124,9 +134,15 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _one_start(self) -> "Recipe":
-        if (self.network is None) == (self.start is None):
-            raise ValueError("a recipe has either a [network] or a [start] section")
+        if sum(section is not None for section in (self.network, self.backbone, self.start)) != 1:
+            raise ValueError("a recipe has one of the sections [network], [backbone] and [start]")
         return self
+
+    def beginning_with(self, weights: str) -> "Recipe":
+        """The recipe with other first weights; raises `RecipeError` where it has no backbone to give them to."""
+        if self.backbone is None:
+            raise RecipeError(f"the recipe {self.name} has no [backbone], so it cannot begin with {weights!r}")
+        return self.model_copy(update={"backbone": self.backbone.model_copy(update={"weights": weights})})
 
 
 def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:

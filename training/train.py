@@ -31,6 +31,7 @@ from emotion.labels import LABELS
 from emotion.network import EmotionNetwork, NetworkConfig
 from training.augmentation import augment, mix
 from training.data import DataError, Split, fingerprints, load_splits, load_votes, save_fingerprints
+from training.pretrained import pretrained_network
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
@@ -49,6 +50,8 @@ def main() -> None:
     arguments = _parse_arguments()
     try:
         recipe = load_recipe(RECIPES / f"{arguments.recipe}.toml", arguments.set)
+        if arguments.weights:
+            recipe = recipe.beginning_with(arguments.weights)
         splits = load_splits(arguments.data, ("train", "validation"))
         training, validation = splits["train"], splits["validation"]
         if recipe.votes:
@@ -102,9 +105,9 @@ class Run:
         self.labels = torch.from_numpy(training.labels).to(device)
         self.targets = self._targets(runs)
         torch.manual_seed(recipe.seed)
-        self.network = self._started(runs, recipe.start) if recipe.start else EmotionNetwork(self._config())
+        self.network = self._begin(runs)
         # FER+ has its own head, so that its annotators' habits never reach the one that is served.
-        self.votes_head = nn.Linear(self.network.config.features, len(LABELS))
+        self.votes_head = nn.Linear(self.network.head.in_features, len(LABELS))
         for part in (self.network, self.votes_head):
             part.to(device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -230,17 +233,16 @@ class Run:
             raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
         return targets, torch.from_numpy(self.training.votes).to(self.device)
 
-    def _config(self) -> NetworkConfig:
-        images, shape = self.training.images, self.recipe.network
+    def _begin(self, runs: Path) -> EmotionNetwork:
+        if self.recipe.start:
+            return self._started(runs, self.recipe.start)
+        mean, std = (round(float(value), 2) for value in (self.training.images.mean(), self.training.images.std()))
+        if self.recipe.backbone:
+            return pretrained_network(self.recipe.backbone, mean, std, self.training.images)
+        shape = self.recipe.network
         if shape is None:
             raise RecipeError(f"the recipe {self.recipe.name} describes no network")
-        return NetworkConfig(
-            stages=shape.stages,
-            residual=shape.residual,
-            dropout=shape.dropout,
-            pixel_mean=round(float(images.mean()), 2),
-            pixel_std=round(float(images.std()), 2),
-        )
+        return EmotionNetwork(NetworkConfig(shape.stages, shape.residual, shape.dropout, mean, std))
 
     def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
         network = load_built_on(runs, recipe.network).network
@@ -327,6 +329,9 @@ def _parse_arguments() -> argparse.Namespace:
         default=[],
         metavar="SECTION.KEY=VALUE",
         help="changes the recipe, in TOML's notation; may be repeated",
+    )
+    parser.add_argument(
+        "--weights", help="what a recipe's backbone begins with, in place of its own: none is at random"
     )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe>)")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

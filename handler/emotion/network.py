@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from emotion.backbones import build_backbone
 from emotion.labels import LABELS
 
 
@@ -16,6 +17,7 @@ class NetworkConfig:
     `residual`: every two convolutions of a stage get a shortcut around them.
     `dropout`: on the pooled features, in training only.
     `pixel_mean`, `pixel_std`: of the training split, on the 0–255 scale.
+    `backbone`, `enlarge`: see `emotion.backbones.build_backbone`, which then takes `stages` as the `inner` channels.
     """
 
     stages: tuple[tuple[int, ...], ...]
@@ -23,15 +25,12 @@ class NetworkConfig:
     dropout: float
     pixel_mean: float
     pixel_std: float
-
-    @property
-    def features(self) -> int:
-        """Size of the pooled feature vector."""
-        return self.stages[-1][-1]
+    backbone: str = ""
+    enlarge: int = 1
 
 
 class EmotionNetwork(nn.Module):
-    """Stages of 3×3 convolutions with batch normalization, global average pooling and one linear layer.
+    """Stages of 3×3 convolutions with batch normalization, or a backbone; global average pooling; one linear layer.
 
     Plain stages are those of Simonyan & Zisserman 2015 (VGG), residual ones those of He et al. 2016 (ResNet), and the
     pooling of Lin et al. 2014 stands in place of large hidden layers.
@@ -40,23 +39,10 @@ class EmotionNetwork(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        layers: list[nn.Module] = []
-        channels = 1
-        for index, stage in enumerate(config.stages):
-            if index:
-                layers.append(nn.MaxPool2d(2))
-            if config.residual:
-                if index == 0:
-                    layers.append(_convolution(channels, stage[0]))
-                    channels = stage[0]
-                for inner, outer in zip(stage[::2], stage[1::2], strict=True):
-                    layers.append(_Residual(channels, inner, outer))
-                    channels = outer
-            else:
-                for width in stage:
-                    layers.append(_convolution(channels, width))
-                    channels = width
-        self.features = nn.Sequential(*layers)
+        if config.backbone:
+            self.features, channels = build_backbone(config.backbone, config.enlarge, config.stages)
+        else:
+            self.features, channels = _stages(config)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(channels, len(LABELS))
 
@@ -74,6 +60,26 @@ class EmotionNetwork(nn.Module):
         """Logits `[N, 7]`, in the order of `LABELS`; `faces` as in `embed`."""
         logits: torch.Tensor = self.head(self.dropout(self.embed(faces)))
         return logits
+
+
+def _stages(config: NetworkConfig) -> tuple[nn.Sequential, int]:
+    layers: list[nn.Module] = []
+    channels = 1
+    for index, stage in enumerate(config.stages):
+        if index:
+            layers.append(nn.MaxPool2d(2))
+        if config.residual:
+            if index == 0:
+                layers.append(_convolution(channels, stage[0]))
+                channels = stage[0]
+            for inner, outer in zip(stage[::2], stage[1::2], strict=True):
+                layers.append(_Residual(channels, inner, outer))
+                channels = outer
+        else:
+            for width in stage:
+                layers.append(_convolution(channels, width))
+                channels = width
+    return nn.Sequential(*layers), channels
 
 
 def _convolution(channels: int, width: int) -> nn.Sequential:

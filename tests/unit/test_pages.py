@@ -191,25 +191,21 @@ def test_the_camera_is_asked_for_only_when_it_is_chosen(page: AppTest) -> None:
 
 
 def test_outcomes_are_counted(page: AppTest, service: Service) -> None:
-    before = [
-        counted("emotion_client_requests_total", outcome="ok"),
-        counted("emotion_client_faces_total"),
-        counted("emotion_client_images_total"),
-        counted("emotion_client_latency_seconds_count"),
-        counted("emotion_client_requests_total", outcome="busy"),
-    ]
+    def counts() -> list[float]:
+        return [
+            counted("emotion_client_requests_total", outcome="ok"),
+            counted("emotion_client_faces_total"),
+            counted("emotion_client_images_total"),
+            counted("emotion_client_latency_seconds_count"),
+            counted("emotion_client_requests_total", outcome="busy"),
+        ]
+
+    before = counts()
     service.answer(200, analysis(face(), face("sad")))
     upload_one(page, photo_bytes("smiling"))
     service.busy = 1
     upload_one(page, photo_bytes("serious"), "other.jpg")
-    after = [
-        counted("emotion_client_requests_total", outcome="ok"),
-        counted("emotion_client_faces_total"),
-        counted("emotion_client_images_total"),
-        counted("emotion_client_latency_seconds_count"),
-        counted("emotion_client_requests_total", outcome="busy"),
-    ]
-    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 2, 1, 1, 1]
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [1, 2, 1, 1, 1]
 
 
 def test_performance_shows_the_committed_reports(page: AppTest) -> None:

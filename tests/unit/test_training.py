@@ -95,6 +95,16 @@ def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
     assert resumed.temperature == whole.temperature
 
 
+def test_two_runs_with_one_seed_are_the_same_run(handful: Split, tmp_path: Path) -> None:
+    runs = {
+        name: load_artifact(train(tiny_recipe(epochs=2).model_copy(update={"seed": seed}), handful, handful, out, CPU))
+        for name, seed, out in (("one", 3, tmp_path / "1"), ("same", 3, tmp_path / "2"), ("other", 4, tmp_path / "3"))
+    }
+    weights = {name: artifact.network.head.weight for name, artifact in runs.items()}
+    torch.testing.assert_close(weights["same"], weights["one"])
+    assert not torch.allclose(weights["other"], weights["one"])
+
+
 def test_metrics_hold_one_row_an_epoch_also_after_resuming(handful: Split, tmp_path: Path) -> None:
     train(tiny_recipe(epochs=3), handful, handful, tmp_path, CPU)
     train(tiny_recipe(epochs=3), handful, handful, tmp_path, CPU)
