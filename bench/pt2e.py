@@ -84,7 +84,8 @@ def inductor(artifact: Artifact, calibration: np.ndarray | None) -> Compiled:
     import torch._inductor.config as settings  # noqa: PLC0415
 
     settings.freezing = True  # constant weights are packed once
-    network = for_runtime(artifact.network).eval().to(memory_format=torch.contiguous_format)
+    network = for_runtime(artifact.network).eval()
+    network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     example = torch.zeros(8, 1, 48, 48)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
