@@ -4,9 +4,9 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-RECIPE ?= face-resnet
-NETWORK ?= face-resnet
-TEACHERS ?= vgg-small vgg-funnel
+RECIPE ?= vgg-funnel
+NETWORK ?= vgg-funnel
+TEACHERS ?= vgg-small
 VERSION ?= 2.0.0
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
