@@ -82,6 +82,7 @@ class OptimizationRecipe(_Section):
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
     average_decay: float = Field(ge=0, lt=1, description="of the moving average of the weights, per step")
+    settle: bool = Field(default=True, description="normalize at the end with statistics of whole, unaltered faces")
 
     @model_validator(mode="after")
     def _whole_cycles(self) -> "OptimizationRecipe":
@@ -100,6 +101,7 @@ class DistillationRecipe(_Section):
     teachers: tuple[str, ...] = Field(min_length=1, description="artifacts, as paths inside the folder of runs")
     weight: float = Field(ge=0, le=1, description="share of the teachers' answer in the target, the label has the rest")
     temperature: float = Field(gt=0, description="divides the teachers' logits")
+    votes: bool = Field(default=False, description="the teachers know the FER+ votes too; needs [votes]")
 
 
 class VotesRecipe(_Section):
@@ -136,6 +138,12 @@ class Recipe(_Section):
     def _one_start(self) -> "Recipe":
         if sum(section is not None for section in (self.network, self.backbone, self.start)) != 1:
             raise ValueError("a recipe has one of the sections [network], [backbone] and [start]")
+        return self
+
+    @model_validator(mode="after")
+    def _votes_for_teachers(self) -> "Recipe":
+        if self.distillation and self.distillation.votes and not self.votes:
+            raise ValueError("distillation.votes is true, and there is no section [votes], which loads them")
         return self
 
     def beginning_with(self, weights: str) -> "Recipe":

@@ -24,6 +24,7 @@ from training.recipe import (
     load_recipe,
 )
 from training.scoring import fit_temperature
+from training.targets import informed_by_votes
 from training.train import RECIPES, Run, train
 
 CPU = torch.device("cpu")
@@ -70,6 +71,24 @@ def test_a_tiny_network_learns_a_handful_by_heart(handful: Split, tmp_path: Path
     assert report["accuracy"] == 1.0
     assert report["macro_f1"] == 1.0
     assert 0 < artifact.temperature < 1, "a network that is always right deserves more confidence"
+
+
+def test_a_trained_network_normalizes_with_whole_and_unaltered_faces(handful: Split, tmp_path: Path) -> None:
+    """Training sees them darkened and cropped; the first normalization's mean tells which ones it was given."""
+    altered = tiny_recipe(epochs=1)
+    altered = altered.model_copy(update={"augmentation": altered.augmentation.model_copy(update={"crop": 40})})
+    means = {}
+    for settle in (True, False):
+        optimization = altered.optimization.model_copy(update={"settle": settle, "batch_size": len(handful)})
+        out = tmp_path / str(settle)
+        path = train(altered.model_copy(update={"optimization": optimization}), handful, handful, out, CPU)
+        network = load_artifact(path).network
+        convolution, normalization = network.get_submodule("features.0.0"), network.get_submodule("features.0.1")
+        with torch.no_grad():
+            faces = torch.from_numpy(handful.images).unsqueeze(1).float()
+            whole = convolution((faces - network.config.pixel_mean) / network.config.pixel_std).mean((0, 2, 3))
+        means[settle] = torch.allclose(normalization.running_mean, whole, atol=1e-4)
+    assert means == {True: True, False: False}
 
 
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does(
@@ -199,6 +218,43 @@ def test_votes_train_a_head_that_is_not_served(handful: Split, tmp_path: Path) -
         train(recipe, handful, handful, tmp_path / "without", CPU)
 
 
+def test_teachers_who_know_the_votes_answer_with_both() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(7, (2000,), generator=generator)
+    silent = torch.zeros(2000, 7)
+    answers = torch.softmax(torch.randn(2000, 7, generator=generator), dim=1)
+    torch.testing.assert_close(informed_by_votes(answers, silent, labels), answers, atol=1e-3, rtol=1e-2)
+
+    guesses = torch.randint(7, (2000,), generator=generator)
+    voted = torch.where(torch.rand(2000, generator=generator) < 0.6, labels, guesses)
+    votes = torch.nn.functional.one_hot(voted, 7).float()
+    undecided = torch.full((2000, 7), 1 / 7)
+    informed = informed_by_votes(undecided, votes, labels)
+    torch.testing.assert_close(informed.sum(1), torch.ones(2000))
+    assert (informed.argmax(1) == voted).all()
+    right = informed[torch.arange(2000), labels].mean()
+    assert 0.4 < right < 0.6, "as sure as votes are worth: right in 0.6 + 0.4 / 7 of the cases"
+
+    both = informed_by_votes(0.5 * answers + 0.5 * torch.nn.functional.one_hot(labels, 7), votes, labels)
+    assert (both.argmax(1) == labels).float().mean() > (voted == labels).float().mean()
+
+
+def test_a_student_of_teachers_who_know_the_votes(handful: Split, tmp_path: Path) -> None:
+    """The votes always name the class after the label's, so they tell the label."""
+    votes = np.eye(7, dtype=np.float32)[(handful.labels + 1) % 7]
+    train(tiny_recipe(epochs=1), handful, handful, tmp_path / "teacher", CPU)
+    recipe = tiny_recipe().model_copy(
+        update={
+            "votes": VotesRecipe(weight=0.1),
+            "distillation": DistillationRecipe(
+                teachers=("teacher/emotion.pt",), weight=1.0, temperature=1.0, votes=True
+            ),
+        }
+    )
+    trained = train(recipe, replace(handful, votes=votes), handful, tmp_path / "student", CPU)
+    assert evaluate(load_artifact(trained), handful, trained_on=None)["accuracy"] == 1.0
+
+
 def test_duplicates_of_the_validation_split_can_be_left_out(handful: Split, tmp_path: Path) -> None:
     recipe = tiny_recipe(epochs=1).model_copy(update={"drop_duplicates": True})
     validation = handful.where(np.arange(len(handful)) < 10)
@@ -275,6 +331,12 @@ def test_a_recipe_can_be_changed_from_the_command_line() -> None:
         load_recipe(RECIPES / "vgg-small.toml", ["optimization.epoch=15"])
     with pytest.raises(RecipeError, match=r"epochs=many: not TOML"):
         load_recipe(RECIPES / "vgg-small.toml", ["epochs=many"])
+
+
+def test_teachers_cannot_know_votes_that_are_not_loaded() -> None:
+    changes = ['distillation.teachers=["a"]', "distillation.weight=1", "distillation.temperature=1"]
+    with pytest.raises(RecipeError, match=r"no section \[votes\]"):
+        load_recipe(RECIPES / "vgg-small.toml", [*changes, "distillation.votes=true"])
 
 
 def test_a_missing_recipe_lists_those_there_are() -> None:
