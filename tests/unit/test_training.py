@@ -87,7 +87,7 @@ def test_a_trained_network_normalizes_with_whole_and_unaltered_faces(handful: Sp
         with torch.no_grad():
             faces = torch.from_numpy(handful.images).unsqueeze(1).float()
             whole = convolution((faces - network.config.pixel_mean) / network.config.pixel_std).mean((0, 2, 3))
-        means[settle] = torch.allclose(normalization.running_mean, whole, atol=1e-4)
+        means[settle] = torch.allclose(normalization.state_dict()["running_mean"], whole, atol=1e-4)
     assert means == {True: True, False: False}
 
 
