@@ -185,8 +185,14 @@ class Run:
         state = torch.load(path, map_location=self.device, weights_only=True)
         if Recipe.model_validate_json(state["recipe"]) != self.recipe:
             raise RecipeError(f"{path} belongs to another recipe; choose another --out or delete the folder")
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
+        try:
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+        except RuntimeError as error:
+            raise RecipeError(
+                f"{path} holds another network, of an older program or begun from other weights; choose another --out "
+                f"or delete the folder ({str(error).splitlines()[0]})"
+            ) from error
         self.epoch = state["epoch"]
         print(f"going on after epoch {self.epoch} from {path}")
 

@@ -139,6 +139,23 @@ def test_a_checkpoint_of_another_recipe_is_refused(handful: Split, tmp_path: Pat
         train(tiny_recipe(epochs=2), handful, handful, tmp_path, CPU)
 
 
+def test_a_checkpoint_of_a_network_that_has_changed_since_is_refused(handful: Split, tmp_path: Path) -> None:
+    """A run that begins from another one is interrupted, and meanwhile that one is trained anew, with other widths."""
+    recipe = tiny_recipe(epochs=1).model_copy(
+        update={"network": None, "start": StartRecipe(network="whole/emotion.pt")}
+    )
+    for width in (16, 8):
+        shape = NetworkRecipe(widths=(width, 32), depth=2, dropout=0.0)
+        whole = tiny_recipe(epochs=1).model_copy(update={"network": shape})
+        train(whole, handful, handful, tmp_path / str(width), CPU).rename(tmp_path / f"{width}.pt")
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "16.pt").rename(tmp_path / "whole" / "emotion.pt")
+    train(recipe, handful, handful, tmp_path / "next", CPU)
+    (tmp_path / "8.pt").rename(tmp_path / "whole" / "emotion.pt")
+    with pytest.raises(RecipeError, match="holds another network"):
+        train(recipe, handful, handful, tmp_path / "next", CPU)
+
+
 def test_each_face_is_augmented_in_its_own_way_and_stays_a_picture() -> None:
     recipe = load_recipe(RECIPES / "vgg-small.toml").augmentation
     torch.manual_seed(0)
