@@ -74,7 +74,11 @@ def model_card(folder: Path) -> str:
 def _began(recipe: dict[str, Any]) -> str:
     """With which weights the training began, in words."""
     if recipe.get("start"):
-        return f"The weights began as those of `{recipe['start']['network']}`, a run of another recipe."
+        start = recipe["start"]
+        blend = [f"`{name}` ({share:.0%})" for name, share in start.get("blend", {}).items()]
+        if not blend:
+            return f"The weights began as those of `{start['network']}`, a run of another recipe."
+        return f"The weights began as the average of those of `{start['network']}` and {', '.join(blend)}, other runs."
     weights = (recipe.get("backbone") or {}).get("weights", NO_WEIGHTS)
     if weights == NO_WEIGHTS:
         return "The weights began at random."

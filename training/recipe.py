@@ -111,11 +111,21 @@ class VotesRecipe(_Section):
 
 
 class StartRecipe(_Section):
-    """Go on from a trained network, all of it or what `training.pruning` leaves."""
+    """Go on from a trained network, blended with others or not, all of it or what `training.pruning` leaves."""
 
     network: str = Field(description="its artifact, as a path inside the folder of runs")
+    blend: dict[str, float] = Field(
+        default_factory=dict,
+        description="artifacts trained on from it, and their shares of the averaged weights; it has the rest",
+    )
     prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "StartRecipe":
+        if not all(share > 0 for share in self.blend.values()) or sum(self.blend.values()) >= 1:
+            raise ValueError(f"the shares in blend are {self.blend}; each is above 0, and together they are below 1")
+        return self
 
 
 class Recipe(_Section):
@@ -145,6 +155,13 @@ class Recipe(_Section):
         if self.distillation and self.distillation.votes and not self.votes:
             raise ValueError("distillation.votes is true, and there is no section [votes], which loads them")
         return self
+
+    def is_written_as(self, text: str) -> bool:
+        """Whether `text`, as `model_dump_json` writes it, is this recipe; keys it has not yet have their defaults."""
+        try:
+            return Recipe.model_validate_json(text) == self
+        except ValidationError:
+            return False
 
     def beginning_with(self, weights: str) -> "Recipe":
         """The recipe with other first weights; raises `RecipeError` where it has no backbone to give them to."""

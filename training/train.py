@@ -183,7 +183,7 @@ class Run:
         if not path.exists():
             return
         state = torch.load(path, map_location=self.device, weights_only=True)
-        if Recipe.model_validate_json(state["recipe"]) != self.recipe:
+        if not self.recipe.is_written_as(state["recipe"]):
             raise RecipeError(f"{path} belongs to another recipe; choose another --out or delete the folder")
         try:
             for name, part in self._parts().items():
@@ -268,7 +268,11 @@ class Run:
         return EmotionNetwork(NetworkConfig(shape.stages, shape.residual, shape.dropout, mean, std))
 
     def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
-        network = load_built_on(runs, recipe.network).network
+        others = [(load_built_on(runs, name).network, share) for name, share in recipe.blend.items()]
+        try:
+            network = blended(load_built_on(runs, recipe.network).network, others)
+        except ValueError as error:
+            raise RecipeError(f"start.blend: {error}") from error
         if not recipe.prune:
             return network
         # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.
@@ -298,6 +302,23 @@ class Run:
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
+
+
+def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]]) -> EmotionNetwork:
+    """`network` with its weights averaged with those of `others`, each with its share; its own is the rest.
+
+    Networks that were trained on from the same weights lie in one valley of the loss, and their average is often better
+    than each (Wortsman et al. 2022, "Model soups"). Raises `ValueError` where the shapes differ.
+    """
+    if any(other.config.stages != network.config.stages for other, _ in others):
+        raise ValueError("networks of different shapes have no average")
+    own = 1 - sum(share for _, share in others)
+    average = {name: tensor * own for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
+    for other, share in others:
+        weights = other.state_dict()
+        average = {name: tensor + share * weights[name] for name, tensor in average.items()}
+    network.load_state_dict(average, strict=False)
+    return network
 
 
 def load_built_on(runs: Path, name: str) -> Artifact:

@@ -1,6 +1,7 @@
 """The training code is tested by training: on a handful of pictures it must learn them by heart."""
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 
 from emotion.artifact import load_artifact
+from emotion.network import EmotionNetwork
 from training.augmentation import augment, mix
 from training.data import Split
 from training.evaluate import evaluate
@@ -137,6 +139,17 @@ def test_a_checkpoint_of_another_recipe_is_refused(handful: Split, tmp_path: Pat
     train(tiny_recipe(epochs=1), handful, handful, tmp_path, CPU)
     with pytest.raises(RecipeError, match="another recipe"):
         train(tiny_recipe(epochs=2), handful, handful, tmp_path, CPU)
+
+
+def test_a_checkpoint_of_an_older_program_is_refused(handful: Split, tmp_path: Path) -> None:
+    """Its recipe has a key that there is no more."""
+    train(tiny_recipe(epochs=1), handful, handful, tmp_path, CPU)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    written = json.loads(state["recipe"])
+    written["optimization"]["momentum"] = 0.9
+    torch.save(state | {"recipe": json.dumps(written)}, tmp_path / "checkpoint.pt")
+    with pytest.raises(RecipeError, match="another recipe"):
+        train(tiny_recipe(epochs=1), handful, handful, tmp_path, CPU)
 
 
 def test_a_checkpoint_of_a_network_that_has_changed_since_is_refused(handful: Split, tmp_path: Path) -> None:
@@ -288,6 +301,27 @@ def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: 
     assert after[0] < before[0] and after[1] < before[1]
     assert all(width % 4 == 0 for stage in pruned.network.config.stages for width in stage)
     assert evaluate(pruned, handful, trained_on=None)["accuracy"] == 1.0
+
+
+def test_a_run_begins_with_the_average_of_networks(handful: Split, tmp_path: Path) -> None:
+    wide = NetworkRecipe(widths=(16, 64), depth=2, dropout=0.0)
+    for name, seed, network in (("first", 1, None), ("second", 2, None), ("wide", 1, wide)):
+        recipe = tiny_recipe(epochs=1).model_copy(update={"seed": seed} | ({"network": network} if network else {}))
+        train(recipe, handful, handful, tmp_path / name, CPU)
+
+    def begin(blend: dict[str, float]) -> EmotionNetwork:
+        start = StartRecipe(network="first/emotion.pt", blend=blend)
+        recipe = tiny_recipe(epochs=1).model_copy(update={"network": None, "start": start})
+        return Run(recipe, handful, tmp_path, CPU).network
+
+    first, second = (load_artifact(tmp_path / name / "emotion.pt").network for name in ("first", "second"))
+    mine = begin({"second/emotion.pt": 0.25}).head.weight
+    torch.testing.assert_close(mine, 0.75 * first.head.weight + 0.25 * second.head.weight)
+    assert not torch.equal(first.head.weight, second.head.weight)
+    with pytest.raises(RecipeError, match="different shapes"):
+        begin({"wide/emotion.pt": 0.5})
+    with pytest.raises(ValueError, match="together they are below 1"):
+        begin({"second/emotion.pt": 1.0})
 
 
 def test_a_residual_network_learns_too_and_is_not_pruned(handful: Split, tmp_path: Path) -> None:
