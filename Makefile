@@ -4,10 +4,10 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-RECIPE ?= vgg-funnel
-NETWORK ?= vgg-funnel
-TEACHERS ?= vgg-small
-VERSION ?= 2.0.0
+RECIPE ?= vgg-funnel-blend
+NETWORK ?= vgg-funnel-blend
+TEACHERS ?= vgg-small vgg-funnel vgg-funnel-again vgg-funnel-whole
+VERSION ?= 2.1.0
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
 OUT ?= report.json

@@ -47,7 +47,7 @@ class Compiled:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--network", type=Path, default=Path("runs/vgg-funnel/emotion.pt"))
+    parser.add_argument("--network", type=Path, default=Path("runs/vgg-funnel-blend/emotion.pt"))
     parser.add_argument("--rounds", type=int, default=30)
     arguments = parser.parse_args()
     splits = load_splits(arguments.data, ("train", "validation"))

@@ -72,7 +72,7 @@ class MixingRecipe(_Section):
 class OptimizationRecipe(_Section):
     """AdamW under a one-cycle schedule (Smith & Topin 2018); the exponential average of the weights is kept."""
 
-    epochs: int = Field(ge=1)
+    epochs: int = Field(ge=0, description="0 where what the run begins with is only averaged and settled")
     cycles: int = Field(
         default=1, ge=1, description="times the schedule runs (warm restarts, Loshchilov & Hutter 2017)"
     )

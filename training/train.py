@@ -289,7 +289,7 @@ class Run:
         return torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             max_lr=settings.peak_learning_rate,
-            epochs=settings.cycle_epochs,
+            epochs=max(settings.cycle_epochs, 1),
             steps_per_epoch=-(-len(self.training) // settings.batch_size),
             pct_start=settings.warm_up,
         )

@@ -311,8 +311,8 @@ def test_a_run_begins_with_the_average_of_networks(handful: Split, tmp_path: Pat
 
     def begin(blend: dict[str, float]) -> EmotionNetwork:
         start = StartRecipe(network="first/emotion.pt", blend=blend)
-        recipe = tiny_recipe(epochs=1).model_copy(update={"network": None, "start": start})
-        return Run(recipe, handful, tmp_path, CPU).network
+        recipe = tiny_recipe(epochs=0).model_copy(update={"network": None, "start": start})
+        return load_artifact(train(recipe, handful, handful, tmp_path / "average", CPU)).network
 
     first, second = (load_artifact(tmp_path / name / "emotion.pt").network for name in ("first", "second"))
     mine = begin({"second/emotion.pt": 0.25}).head.weight
@@ -322,6 +322,8 @@ def test_a_run_begins_with_the_average_of_networks(handful: Split, tmp_path: Pat
         begin({"wide/emotion.pt": 0.5})
     with pytest.raises(ValueError, match="together they are below 1"):
         begin({"second/emotion.pt": 1.0})
+    with (tmp_path / "average" / "metrics.csv").open(encoding="utf-8") as file:
+        assert not list(csv.DictReader(file)), "there was no epoch"
 
 
 def test_a_residual_network_learns_too_and_is_not_pruned(handful: Split, tmp_path: Path) -> None:
