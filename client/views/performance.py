@@ -119,7 +119,8 @@ def _compression(compression: Compression) -> None:
         }
         for title, point in compression.points.items()
     ]
-    st.dataframe(rows, hide_index=True, alt="Size, speed and accuracy of each way to compress the network")
+    alt = "Size, speed and accuracy of each way to compress the network"
+    st.dataframe(rows, hide_index=True, placeholder="–", alt=alt)
 
 
 def _interval(interval: Interval) -> str:
