@@ -151,6 +151,12 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
+    def _something_learned(self) -> "Recipe":
+        if not self.optimization.epochs and self.start is None:
+            raise ValueError("optimization.epochs is 0, which only a recipe with [start] can have; at least 1")
+        return self
+
+    @model_validator(mode="after")
     def _votes_for_teachers(self) -> "Recipe":
         if self.distillation and self.distillation.votes and not self.votes:
             raise ValueError("distillation.votes is true, and there is no section [votes], which loads them")

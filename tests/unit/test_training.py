@@ -311,7 +311,8 @@ def test_a_run_begins_with_the_average_of_networks(handful: Split, tmp_path: Pat
 
     def begin(blend: dict[str, float]) -> EmotionNetwork:
         start = StartRecipe(network="first/emotion.pt", blend=blend)
-        recipe = tiny_recipe(epochs=0).model_copy(update={"network": None, "start": start})
+        settings = tiny_recipe().optimization.model_copy(update={"epochs": 0})
+        recipe = tiny_recipe().model_copy(update={"network": None, "start": start, "optimization": settings})
         return load_artifact(train(recipe, handful, handful, tmp_path / "average", CPU)).network
 
     first, second = (load_artifact(tmp_path / name / "emotion.pt").network for name in ("first", "second"))
@@ -362,6 +363,7 @@ def test_every_recipe_of_the_repository_is_valid() -> None:
         ("epochs = 60\ncycles = 7", "60 epochs cannot be cut into 7 cycles"),
         ("epochs = 60\nepoch = 60", "optimization.epoch: Extra inputs"),
         ("epochs = -1", "optimization.epochs"),
+        ("epochs = 0", "only a recipe with"),
         ("epochs = ", "not TOML"),
     ],
 )
