@@ -289,7 +289,7 @@ class Run:
         return torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             max_lr=settings.peak_learning_rate,
-            epochs=max(settings.cycle_epochs, 1),
+            epochs=max(settings.cycle_epochs, 1),  # a run of no epochs has no use for it, torch wants one
             steps_per_epoch=-(-len(self.training) // settings.batch_size),
             pct_start=settings.warm_up,
         )
@@ -310,7 +310,7 @@ def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]])
     Networks that were trained on from the same weights lie in one valley of the loss, and their average is often better
     than each (Wortsman et al. 2022, "Model soups"). Raises `ValueError` where the shapes differ.
     """
-    if any(other.config.stages != network.config.stages for other, _ in others):
+    if any(other.config != network.config for other, _ in others):
         raise ValueError("networks of different shapes have no average")
     own = 1 - sum(share for _, share in others)
     average = {name: tensor * own for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
