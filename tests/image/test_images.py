@@ -20,15 +20,16 @@ from tests.integration.watching import eventually, own_address
 
 @contextlib.contextmanager
 def container(command: list[str]) -> Iterator[psutil.Process]:
-    """The first process inside, killed at the end with all that it started."""
+    """The first process inside, killed at the end with all that it started; their ports are free then."""
     with subprocess.Popen(command) as outer:
         try:
             yield first_inside(outer.pid)
         finally:
-            # Not only the outer: what it started has changed its user, and with that forgot whose child it is.
-            for inner in psutil.Process(outer.pid).children(recursive=True):
-                inner.kill()
-            outer.kill()
+            # The kernel ends all processes of a PID namespace before its first, and `unshare` waits for that one.
+            # Killing `unshare` instead would not: what it started has changed its user, and forgot whose child it is.
+            for first in psutil.Process(outer.pid).children():
+                first.kill()
+            outer.wait(30)
 
 
 def first_inside(outer: int) -> psutil.Process:
