@@ -56,7 +56,7 @@ image-test: $(BIN)/.installed
 
 train: $(BIN)/.installed
 	$(need-data)
-	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE)
+	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE) $(OPTIONS)
 
 # Pruning and int8, measured against each other; the best combination goes into model_store/.
 compress: $(BIN)/.installed
@@ -67,7 +67,7 @@ compress: $(BIN)/.installed
 release: $(BIN)/.installed
 	$(need-data)
 	for recipe in $(TEACHERS) $(NETWORK) $(NETWORK)-pruned; do \
-		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe || exit; done
+		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe $(OPTIONS) || exit; done
 	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
 	$(BIN)/python -m training.model_card

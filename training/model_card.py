@@ -9,6 +9,7 @@ Sections after Mitchell et al. 2019, "Model Cards for Model Reporting".
 import argparse
 import json
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -57,7 +58,7 @@ def model_card(folder: Path) -> str:
         trained=_trained(recipe, training["epochs"]),
         images=f"{training['images']:,}",
         temperature=f"{report['temperature']:.3f}",
-        began=_began(recipe),
+        began=_began(training),
         data=report["data"]["name"],
         count=f"{report['count']:,}",
         scores=_scores(report),
@@ -74,29 +75,45 @@ def model_card(folder: Path) -> str:
 def _trained(recipe: dict[str, Any], epochs: int) -> str:
     """What the recipe's own run did, in words."""
     if not epochs:
-        return "no epoch of its own, the runs it averages were trained with AdamW and cross-entropy"
+        return "no epoch of its own, the runs it is made of were trained with AdamW and cross-entropy"
     teachers = ", ".join((recipe.get("distillation") or {}).get("teachers", ())) or "none"
     return f"{epochs} epochs with AdamW and cross-entropy; teachers: {teachers}"
 
 
-def _began(recipe: dict[str, Any]) -> str:
+def _began(training: dict[str, Any]) -> str:
     """With which weights the training began, in words."""
+    recipe = training["recipe"]
     if recipe.get("start"):
-        start = recipe["start"]
-        if not start.get("blend"):
-            return f"The weights began as those of `{start['network']}`, a run of another recipe."
-        shares = {start["network"]: 1 - sum(start["blend"].values())} | start["blend"]
-        named = ", ".join(f"`{name}` ({share:.0%})" for name, share in shares.items())
-        return textwrap.fill(
-            f"The weights began as the average of those of other runs: {named}. The shares were chosen by their score "
-            "on PublicTest, so scores on PublicTest flatter this model a little.",
-            width=120,
-            break_on_hyphens=False,
-        )
+        sentences = [f"{name} began as {_start(start)}." for name, start in _starts("The network", training)]
+        if any(start.get("blend") for _, start in _starts("", training)):
+            sentences.append(
+                "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this "
+                "model a little."
+            )
+        return textwrap.fill(" ".join(sentences), width=120, break_on_hyphens=False)
     weights = (recipe.get("backbone") or {}).get("weights", NO_WEIGHTS)
     if weights == NO_WEIGHTS:
         return "The weights began at random."
     return DLIB_ORIGIN if weights == DLIB_WEIGHTS else f"The weights began as torchvision's `{weights}`."
+
+
+def _starts(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What the run `name` began with, and the runs it is made of, where they began with others."""
+    start = training["recipe"].get("start")
+    if start:
+        yield name, start
+    for path, origin in training.get("origins", {}).items():
+        yield from _starts(f"`{path}`", origin)
+
+
+def _start(start: dict[str, Any]) -> str:
+    shares = {start["network"]: 1 - sum(start["blend"].values())} | start["blend"]
+    average = ", ".join(f"`{name}` ({share:.0%})" for name, share in shares.items())
+    first = f"the average of the weights of {average}" if start["blend"] else f"`{start['network']}`"
+    if not start.get("beside"):
+        return first
+    branches = ", ".join((first, *(f"`{name}`" for name in start["beside"])))
+    return f"branches side by side, whose calibrated logits are averaged: {branches}"
 
 
 def _scores(report: dict[str, Any]) -> str:

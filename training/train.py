@@ -16,7 +16,7 @@ import copy
 import csv
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from emotion.labels import LABELS
 from emotion.network import EmotionNetwork, NetworkConfig
 from training.augmentation import augment, mix
 from training.data import DataError, Split, fingerprints, load_splits, load_votes, save_fingerprints
+from training.merging import blended, joined
 from training.pretrained import pretrained_network
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
@@ -62,9 +63,10 @@ def main() -> None:
             training = replace(training, votes=votes)
     except (DataError, RecipeError) as error:
         sys.exit(f"error: {error}")
+    execution = Execution(torch.device(arguments.device), arguments.compile)
     out = arguments.out or Path("runs") / recipe.name
     try:
-        artifact = train(recipe, training, validation, out, torch.device(arguments.device))
+        artifact = train(recipe, training, validation, out, execution)
     except RecipeError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -72,7 +74,18 @@ def main() -> None:
     print(f"{artifact}: score it with `make evaluate SPLIT=validation DATA=… MODEL={artifact}`")
 
 
-def train(recipe: Recipe, training: Split, validation: Split, out: Path, device: torch.device) -> Path:
+@dataclass(frozen=True)
+class Execution:
+    """Where and how the networks are computed.
+
+    `compiled`: operations are fused first (`torch.compile`), which takes half a minute and a C++ compiler.
+    """
+
+    device: torch.device
+    compiled: bool = False
+
+
+def train(recipe: Recipe, training: Split, validation: Split, out: Path, execution: Execution) -> Path:
     """Train by `recipe`, going on from `out`'s checkpoint if there is one; returns the path of the artifact.
 
     `training` is augmented, `validation` is scored after every epoch and calibrates the temperature.
@@ -81,7 +94,7 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, device:
     if recipe.drop_duplicates:
         training = training.where(~np.isin(fingerprints(training.images), fingerprints(validation.images)))
     out.mkdir(parents=True, exist_ok=True)
-    run = Run(recipe, training, out.parent, device)
+    run = Run(recipe, training, out.parent, execution)
     run.resume(out / "checkpoint.pt")
     with Metrics(out / "metrics.csv", run.epoch) as metrics:
         while run.epoch < recipe.optimization.epochs:
@@ -100,19 +113,20 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, device:
 class Run:
     """The state of a training run: network, moving average, optimizer and schedule."""
 
-    def __init__(self, recipe: Recipe, training: Split, runs: Path, device: torch.device) -> None:
+    def __init__(self, recipe: Recipe, training: Split, runs: Path, execution: Execution) -> None:
         """See `train`; `runs` is the folder in which the artifacts the recipe builds on are looked for."""
-        self.recipe, self.device, self.epoch = recipe, device, 0
+        self.recipe, self.device, self.epoch = recipe, execution.device, 0
+        self.origins: dict[str, dict[str, Any]] = {}
         self.training = training
-        self.images = torch.from_numpy(training.images).unsqueeze(1).to(device)
-        self.labels = torch.from_numpy(training.labels).to(device)
+        self.images = torch.from_numpy(training.images).unsqueeze(1).to(self.device)
+        self.labels = torch.from_numpy(training.labels).to(self.device)
         self.targets = self._targets(runs)
         torch.manual_seed(recipe.seed)
         self.network = self._begin(runs)
         # FER+ has its own head, so that its annotators' habits never reach the one that is served.
         self.votes_head = nn.Linear(self.network.head.in_features, len(LABELS))
         for part in (self.network, self.votes_head):
-            part.to(device)
+            part.to(self.device)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         settings = recipe.optimization
         self.average = AveragedModel(
@@ -123,6 +137,8 @@ class Run:
             self.parameters, lr=settings.peak_learning_rate, weight_decay=settings.weight_decay
         )
         self.schedule = self._one_cycle()
+        # The last batch of an epoch is smaller: two programs of fixed shapes are faster than one of any shape.
+        self.answers = torch.compile(self._answers, dynamic=False) if execution.compiled else self._answers
 
     def train_epoch(self) -> dict[str, float]:
         """One pass over the training split; returns the mean loss and accuracy on the augmented faces.
@@ -213,6 +229,7 @@ class Run:
                 "epochs": self.epoch,
                 "images": len(self.training),
                 "torch": str(torch.__version__),
+                "origins": self.origins,
             },
         )
         save_artifact(artifact, path)
@@ -230,14 +247,17 @@ class Run:
     def _loss(self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss, and the served head's logits."""
         faces = faces.contiguous(memory_format=torch.channels_last)
+        # Not on a CPU: bf16 was slower there, measured on one with AVX-512 BF16 and without AMX.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            features = self.network.dropout(self.network.embed(faces))
-            logits = self.network.head(features)
-            votes_logits = self.votes_head(features)
+            logits, votes_logits = self.answers(faces)
         loss = soft_cross_entropy(logits, targets[0])
         if self.recipe.votes:
             loss = loss + self.recipe.votes.weight * soft_cross_entropy(votes_logits, targets[1])
         return loss, logits
+
+    def _answers(self, faces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.network.dropout(self.network.embed(faces))
+        return self.network.head(features), self.votes_head(features)
 
     def _targets(self, runs: Path) -> tuple[torch.Tensor, ...]:
         """Targets of the served head and, where the recipe uses votes, of the second one; `[N, 7]` each."""
@@ -268,11 +288,14 @@ class Run:
         return EmotionNetwork(NetworkConfig(shape.stages, shape.residual, shape.dropout, mean, std))
 
     def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
-        others = [(load_built_on(runs, name).network, share) for name, share in recipe.blend.items()]
+        parts = {name: load_built_on(runs, name) for name in (recipe.network, *recipe.blend, *recipe.beside)}
+        self.origins = {name: part.training for name, part in parts.items()}
+        first, beside = parts[recipe.network], [parts[name] for name in recipe.beside]
+        others = [(parts[name].network, share) for name, share in recipe.blend.items()]
         try:
-            network = blended(load_built_on(runs, recipe.network).network, others)
+            network = joined([replace(first, network=blended(first.network, others)), *beside])
         except ValueError as error:
-            raise RecipeError(f"start.blend: {error}") from error
+            raise RecipeError(f"start: {error}") from error
         if not recipe.prune:
             return network
         # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.
@@ -302,23 +325,6 @@ class Run:
             "optimizer": self.optimizer,
             "schedule": self.schedule,
         }
-
-
-def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]]) -> EmotionNetwork:
-    """`network` with its weights averaged with those of `others`, each with its share; its own is the rest.
-
-    Networks that were trained on from the same weights lie in one valley of the loss, and their average is often better
-    than each (Wortsman et al. 2022, "Model soups"). Raises `ValueError` where the shapes differ.
-    """
-    if any(other.config != network.config for other, _ in others):
-        raise ValueError("networks of different shapes have no average")
-    own = 1 - sum(share for _, share in others)
-    average = {name: tensor * own for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
-    for other, share in others:
-        weights = other.state_dict()
-        average = {name: tensor + share * weights[name] for name, tensor in average.items()}
-    network.load_state_dict(average, strict=False)
-    return network
 
 
 def load_built_on(runs: Path, name: str) -> Artifact:
@@ -378,6 +384,9 @@ def _parse_arguments() -> argparse.Namespace:
         "--weights", help="what a recipe's backbone begins with, in place of its own: none is at random"
     )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe>)")
+    parser.add_argument(
+        "--compile", action="store_true", help="fuse the network's operations first: faster, and needs a C++ compiler"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()
 

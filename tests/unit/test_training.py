@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from emotion.artifact import load_artifact
-from emotion.network import EmotionNetwork
+from emotion.artifact import Artifact, load_artifact
 from training.augmentation import augment, mix
 from training.data import Split
 from training.evaluate import evaluate
@@ -27,9 +27,9 @@ from training.recipe import (
 )
 from training.scoring import fit_temperature
 from training.targets import informed_by_votes
-from training.train import RECIPES, Run, train
+from training.train import RECIPES, Execution, Run, train
 
-CPU = torch.device("cpu")
+CPU = Execution(torch.device("cpu"))
 
 
 def tiny_recipe(**optimization: object) -> Recipe:
@@ -220,6 +220,19 @@ def test_every_cycle_leaves_a_snapshot_and_starts_anew(handful: Split, tmp_path:
     torch.testing.assert_close(last, final)
 
 
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own use of it
+def test_a_compiled_run_learns_what_another_learns(handful: Split, tmp_path: Path) -> None:
+    """The last batch of each epoch is smaller than the others."""
+    losses = []
+    for execution in (CPU, replace(CPU, compiled=True)):
+        out = tmp_path / str(execution.compiled)
+        train(tiny_recipe(epochs=2, batch_size=16), handful, handful, out, execution)
+        with (out / "metrics.csv").open(encoding="utf-8") as file:
+            losses.append([float(row["train_loss"]) for row in csv.DictReader(file)])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-2)
+
+
 def test_a_student_learns_its_teachers_answers_instead_of_the_labels(handful: Split, tmp_path: Path) -> None:
     train(tiny_recipe(), handful, handful, tmp_path / "teacher", CPU)
     wrong = Split("train", handful.images, (handful.labels + 1) % 7)
@@ -303,28 +316,63 @@ def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: 
     assert evaluate(pruned, handful, trained_on=None)["accuracy"] == 1.0
 
 
+NARROW, WIDE = (NetworkRecipe(widths=(16, width), depth=2, dropout=0.0) for width in (32, 64))
+
+
+def train_parts(handful: Split, runs: Path, **shapes: NetworkRecipe) -> dict[str, Artifact]:
+    """Networks of one epoch by their names, each begun from random weights of its own."""
+    for seed, (name, shape) in enumerate(shapes.items()):
+        recipe = tiny_recipe(epochs=1).model_copy(update={"seed": seed, "network": shape})
+        train(recipe, handful, handful, runs / name, CPU)
+    return {name: load_artifact(runs / name / "emotion.pt") for name in shapes}
+
+
+def merged(handful: Split, runs: Path, start: StartRecipe, **optimization: object) -> Artifact:
+    """What a run makes of the trained networks in `start`."""
+    settings = tiny_recipe().optimization.model_copy(update={"epochs": 0} | optimization)
+    recipe = tiny_recipe().model_copy(update={"network": None, "start": start, "optimization": settings})
+    return load_artifact(train(recipe, handful, handful, runs / "merged", CPU))
+
+
 def test_a_run_begins_with_the_average_of_networks(handful: Split, tmp_path: Path) -> None:
-    wide = NetworkRecipe(widths=(16, 64), depth=2, dropout=0.0)
-    for name, seed, network in (("first", 1, None), ("second", 2, None), ("wide", 1, wide)):
-        recipe = tiny_recipe(epochs=1).model_copy(update={"seed": seed} | ({"network": network} if network else {}))
-        train(recipe, handful, handful, tmp_path / name, CPU)
-
-    def begin(blend: dict[str, float]) -> EmotionNetwork:
-        start = StartRecipe(network="first/emotion.pt", blend=blend)
-        settings = tiny_recipe().optimization.model_copy(update={"epochs": 0})
-        recipe = tiny_recipe().model_copy(update={"network": None, "start": start, "optimization": settings})
-        return load_artifact(train(recipe, handful, handful, tmp_path / "average", CPU)).network
-
-    first, second = (load_artifact(tmp_path / name / "emotion.pt").network for name in ("first", "second"))
-    mine = begin({"second/emotion.pt": 0.25}).head.weight
-    torch.testing.assert_close(mine, 0.75 * first.head.weight + 0.25 * second.head.weight)
-    assert not torch.equal(first.head.weight, second.head.weight)
-    with pytest.raises(RecipeError, match="different shapes"):
-        begin({"wide/emotion.pt": 0.5})
-    with pytest.raises(ValueError, match="together they are below 1"):
-        begin({"second/emotion.pt": 1.0})
-    with (tmp_path / "average" / "metrics.csv").open(encoding="utf-8") as file:
+    parts = train_parts(handful, tmp_path, first=NARROW, second=NARROW, wide=WIDE)
+    first, second = parts["first"].network.head.weight, parts["second"].network.head.weight
+    blend = StartRecipe(network="first/emotion.pt", blend={"second/emotion.pt": 0.25})
+    torch.testing.assert_close(merged(handful, tmp_path, blend).network.head.weight, 0.75 * first + 0.25 * second)
+    assert not torch.equal(first, second)
+    with (tmp_path / "merged" / "metrics.csv").open(encoding="utf-8") as file:
         assert not list(csv.DictReader(file)), "there was no epoch"
+    with pytest.raises(RecipeError, match="different shapes"):
+        merged(handful, tmp_path, StartRecipe(network="first/emotion.pt", blend={"wide/emotion.pt": 0.5}))
+    with pytest.raises(ValueError, match="together they are below 1"):
+        StartRecipe(network="first/emotion.pt", blend={"second/emotion.pt": 1.0})
+
+
+def test_networks_side_by_side_answer_with_their_mean(handful: Split, tmp_path: Path) -> None:
+    parts = train_parts(handful, tmp_path, first=NARROW, wide=WIDE)
+    both = merged(handful, tmp_path, StartRecipe(network="first/emotion.pt", beside=("wide/emotion.pt",)), settle=False)
+    answers = [part.logits(handful.images) / part.temperature for part in parts.values()]
+    np.testing.assert_allclose(both.logits(handful.images), np.mean(answers, axis=0), atol=1e-4)
+
+    (tmp_path / "merged").rename(tmp_path / "both")
+    start = StartRecipe(network="both/emotion.pt", beside=("first/emotion.pt",))
+    three = merged(handful, tmp_path, start, settle=False)
+    answers = [part.logits(handful.images) / part.temperature for part in (both, parts["first"])]
+    np.testing.assert_allclose(three.logits(handful.images), np.mean(answers, axis=0), atol=1e-4)
+
+
+def test_networks_side_by_side_are_pruned_and_learn_again(handful: Split, tmp_path: Path) -> None:
+    parts = train_parts(handful, tmp_path, first=NARROW, wide=WIDE)
+    start = StartRecipe(network="first/emotion.pt", beside=("wide/emotion.pt",), prune=0.3, round_to=4)
+    pruned = merged(handful, tmp_path, start, epochs=60)
+    assert count(pruned.network)[0] < sum(count(part.network)[0] for part in parts.values())
+    assert evaluate(pruned, handful, trained_on=None)["accuracy"] == 1.0
+
+
+def test_only_networks_of_one_kind_stand_side_by_side(handful: Split, tmp_path: Path) -> None:
+    train_parts(handful, tmp_path, first=NARROW, residual=NARROW.model_copy(update={"residual": True}))
+    with pytest.raises(RecipeError, match="stages and dropout only"):
+        merged(handful, tmp_path, StartRecipe(network="first/emotion.pt", beside=("residual/emotion.pt",)))
 
 
 def test_a_residual_network_learns_too_and_is_not_pruned(handful: Split, tmp_path: Path) -> None:
