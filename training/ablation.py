@@ -74,7 +74,7 @@ intervals.
 
 ## Whole recipes
 
-Every row is `{command} …`.
+Every row is `{command} …`. Where a run differed from its recipe of today, the README says it.
 
 | … | {SCORES} |
 |---|---|---|---|---|

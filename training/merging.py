@@ -1,5 +1,6 @@
 """Several trained networks made one: their weights averaged, or all of them side by side."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from emotion.network import EmotionNetwork
 
 
 def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]]) -> EmotionNetwork:
-    """`network` with its weights averaged with those of `others`, each with its share; its own is the rest.
+    """A copy of `network` with its weights averaged with those of `others`, each with its share; its own is the rest.
 
     Networks that were trained on from the same weights lie in one valley of the loss, and their average is often better
     than each (Wortsman et al. 2022, "Model soups"). Raises `ValueError` where the shapes differ.
@@ -22,8 +23,9 @@ def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]])
     for other, share in others:
         weights = other.state_dict()
         average = {name: tensor + share * weights[name] for name, tensor in average.items()}
-    network.load_state_dict(average, strict=False)
-    return network
+    blend = copy.deepcopy(network)
+    blend.load_state_dict(average, strict=False)
+    return blend
 
 
 def joined(artifacts: Sequence[Artifact]) -> EmotionNetwork:

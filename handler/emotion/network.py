@@ -37,8 +37,7 @@ class NetworkConfig:
 class EmotionNetwork(nn.Module):
     """Stages of 3×3 convolutions with batch normalization, or a backbone; global average pooling; one linear layer.
 
-    Of the stages there may be several branches side by side.
-
+    The stages may stand in several branches side by side, whose pooled features that layer reads together.
     Plain stages are those of Simonyan & Zisserman 2015 (VGG), residual ones those of He et al. 2016 (ResNet), and the
     pooling of Lin et al. 2014 stands in place of large hidden layers.
     """

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 import torch
 
 from emotion.artifact import Artifact, load_artifact
+from tests.conftest import tool
 from training.augmentation import augment, mix
 from training.data import Split
 from training.evaluate import evaluate
@@ -220,10 +220,10 @@ def test_every_cycle_leaves_a_snapshot_and_starts_anew(handful: Split, tmp_path:
     torch.testing.assert_close(last, final)
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own use of it
 def test_a_compiled_run_learns_what_another_learns(handful: Split, tmp_path: Path) -> None:
     """The last batch of each epoch is smaller than the others."""
+    tool("g++", "g++")
     losses = []
     for execution in (CPU, replace(CPU, compiled=True)):
         out = tmp_path / str(execution.compiled)
@@ -340,6 +340,9 @@ def test_a_run_begins_with_the_average_of_networks(handful: Split, tmp_path: Pat
     blend = StartRecipe(network="first/emotion.pt", blend={"second/emotion.pt": 0.25})
     torch.testing.assert_close(merged(handful, tmp_path, blend).network.head.weight, 0.75 * first + 0.25 * second)
     assert not torch.equal(first, second)
+    both = blend.model_copy(update={"beside": ("first/emotion.pt",)})
+    branches = merged(handful, tmp_path, both, settle=False).network
+    torch.testing.assert_close(branches.beside[0].state_dict(), parts["first"].network.features.state_dict())
     with (tmp_path / "merged" / "metrics.csv").open(encoding="utf-8") as file:
         assert not list(csv.DictReader(file)), "there was no epoch"
     with pytest.raises(RecipeError, match="different shapes"):
