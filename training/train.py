@@ -337,7 +337,7 @@ def load_built_on(runs: Path, name: str) -> Artifact:
 
 
 class Metrics:
-    """`metrics.csv`: a row an epoch, flushed at once; rows after a resumed epoch are dropped."""
+    """`metrics.csv`: a row an epoch, on disk at once; rows after a resumed epoch are dropped."""
 
     FIELDS = (
         "epoch",
@@ -355,6 +355,7 @@ class Metrics:
         self.writer = csv.DictWriter(self.file, self.FIELDS)
         self.writer.writeheader()
         self.file.writelines(line + "\n" for line in kept)
+        self.file.flush()
 
     def write(self, row: dict[str, float]) -> None:
         """Append one epoch and print it."""

@@ -1,11 +1,13 @@
-"""The local service as a fixture."""
+"""What several unit tests are given: the local service, and faces to learn."""
 
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from tests.unit.local_service import Answering, Service
+from training.data import Split
 
 
 @pytest.fixture
@@ -16,3 +18,9 @@ def service() -> Iterator[Service]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture
+def handful(grey_faces: np.ndarray) -> Split:
+    """Real faces, labelled in turn with the seven emotions."""
+    return Split("train", grey_faces, np.arange(len(grey_faces)) % 7)

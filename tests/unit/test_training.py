@@ -9,62 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from emotion.artifact import Artifact, load_artifact
+from emotion.artifact import load_artifact
 from tests.conftest import tool
-from training.augmentation import augment, mix
+from tests.unit.tiny_run import CPU, tiny_recipe
 from training.data import Split
 from training.evaluate import evaluate
 from training.pruning import count
 from training.recipe import (
     DistillationRecipe,
-    MixingRecipe,
     NetworkRecipe,
-    Recipe,
     RecipeError,
     StartRecipe,
     VotesRecipe,
-    load_recipe,
 )
-from training.scoring import fit_temperature
-from training.targets import informed_by_votes
-from training.train import RECIPES, Execution, Run, train
-
-CPU = Execution(torch.device("cpu"))
-
-
-def tiny_recipe(**optimization: object) -> Recipe:
-    settings = {
-        "epochs": 80,
-        "batch_size": 14,
-        "peak_learning_rate": 0.02,
-        "warm_up": 0.2,
-        "weight_decay": 0.0,
-        "label_smoothing": 0.0,
-        "average_decay": 0.5,
-    }
-    return Recipe.model_validate(
-        {
-            "name": "tiny",
-            "version": "0.0.1",
-            "seed": 3,
-            "network": {"widths": [16, 32], "depth": 2, "dropout": 0.0},
-            "augmentation": {
-                "rotation": 0,
-                "shift": 0,
-                "scale": 0,
-                "crop": 48,
-                "brightness": 0,
-                "contrast": 0,
-                "erasing": 0,
-            },
-            "optimization": settings | optimization,
-        }
-    )
-
-
-@pytest.fixture
-def handful(grey_faces: np.ndarray) -> Split:
-    return Split("train", grey_faces, np.arange(len(grey_faces)) % 7)
+from training.train import Run, train
 
 
 def test_a_tiny_network_learns_a_handful_by_heart(handful: Split, tmp_path: Path) -> None:
@@ -169,47 +127,6 @@ def test_a_checkpoint_of_a_network_that_has_changed_since_is_refused(handful: Sp
         train(recipe, handful, handful, tmp_path / "next", CPU)
 
 
-def test_each_face_is_augmented_in_its_own_way_and_stays_a_picture() -> None:
-    recipe = load_recipe(RECIPES / "vgg-small.toml").augmentation
-    torch.manual_seed(0)
-    faces = torch.randint(0, 256, (1, 1, 48, 48), dtype=torch.uint8).expand(16, -1, -1, -1)
-    augmented = augment(faces, recipe)
-    assert augmented.shape == (16, 1, recipe.crop, recipe.crop)
-    assert augmented.min() >= 0 and augmented.max() <= 255
-    assert len({face.numpy().tobytes() for face in augmented}) == 16
-
-
-def test_without_strength_augmentation_only_crops_and_mirrors(grey_faces: np.ndarray) -> None:
-    recipe = tiny_recipe().augmentation.model_copy(update={"crop": 40})
-    faces = torch.from_numpy(grey_faces).unsqueeze(1)
-    middle = faces[:, :, 4:44, 4:44].float()
-    torch.manual_seed(0)
-    for augmented, face in zip(augment(faces, recipe), middle, strict=True):
-        # The sampling grid is computed in float32, so pixel centres are met to about 1e-5 of a pixel.
-        same = torch.allclose(augmented, face, atol=0.01)
-        assert same or torch.allclose(augmented, face.flip(2), atol=0.01)
-
-
-@pytest.mark.parametrize("kind", ["mixup", "cutmix"])
-def test_mixing_blends_targets_by_what_is_left_of_each_face(kind: str) -> None:
-    recipe = MixingRecipe.model_validate({"mixup": 0.0, "cutmix": 0.0, "alpha": 1.0} | {kind: 1.0})
-    faces = torch.arange(4.0).view(4, 1, 1, 1).expand(4, 1, 40, 40)
-    targets = torch.eye(4)
-    for seed in range(20):
-        torch.manual_seed(seed)
-        mixed, (blended,) = mix(faces, (targets,), recipe)
-        # Face i is a plain picture of value i, so its mean tells the shares.
-        torch.testing.assert_close(mixed.mean(dim=(1, 2, 3)), blended @ torch.arange(4.0), atol=1e-4, rtol=0)
-        torch.testing.assert_close(blended.sum(1), torch.ones(4))
-
-
-def test_a_batch_that_is_not_mixed_is_left_alone() -> None:
-    recipe = MixingRecipe(mixup=0, cutmix=0, alpha=1)
-    faces, targets = torch.rand(4, 1, 40, 40), torch.eye(4)
-    mixed, (blended,) = mix(faces, (targets,), recipe)
-    assert mixed is faces and blended is targets
-
-
 def test_every_cycle_leaves_a_snapshot_and_starts_anew(handful: Split, tmp_path: Path) -> None:
     train(tiny_recipe(epochs=4, cycles=2), handful, handful, tmp_path, CPU)
     with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
@@ -261,27 +178,6 @@ def test_votes_train_a_head_that_is_not_served(handful: Split, tmp_path: Path) -
         train(recipe, handful, handful, tmp_path / "without", CPU)
 
 
-def test_teachers_who_know_the_votes_answer_with_both() -> None:
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.randint(7, (2000,), generator=generator)
-    silent = torch.zeros(2000, 7)
-    answers = torch.softmax(torch.randn(2000, 7, generator=generator), dim=1)
-    torch.testing.assert_close(informed_by_votes(answers, silent, labels), answers, atol=1e-3, rtol=1e-2)
-
-    guesses = torch.randint(7, (2000,), generator=generator)
-    voted = torch.where(torch.rand(2000, generator=generator) < 0.6, labels, guesses)
-    votes = torch.nn.functional.one_hot(voted, 7).float()
-    undecided = torch.full((2000, 7), 1 / 7)
-    informed = informed_by_votes(undecided, votes, labels)
-    torch.testing.assert_close(informed.sum(1), torch.ones(2000))
-    assert (informed.argmax(1) == voted).all()
-    right = informed[torch.arange(2000), labels].mean()
-    assert 0.4 < right < 0.6, "as sure as votes are worth: right in 0.6 + 0.4 / 7 of the cases"
-
-    both = informed_by_votes(0.5 * answers + 0.5 * torch.nn.functional.one_hot(labels, 7), votes, labels)
-    assert (both.argmax(1) == labels).float().mean() > (voted == labels).float().mean()
-
-
 def test_a_student_of_teachers_who_know_the_votes(handful: Split, tmp_path: Path) -> None:
     """The votes always name the class after the label's, so they tell the label."""
     votes = np.eye(7, dtype=np.float32)[(handful.labels + 1) % 7]
@@ -316,68 +212,6 @@ def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: 
     assert evaluate(pruned, handful, trained_on=None)["accuracy"] == 1.0
 
 
-NARROW, WIDE = (NetworkRecipe(widths=(16, width), depth=2, dropout=0.0) for width in (32, 64))
-
-
-def train_parts(handful: Split, runs: Path, **shapes: NetworkRecipe) -> dict[str, Artifact]:
-    """Networks of one epoch by their names, each begun from random weights of its own."""
-    for seed, (name, shape) in enumerate(shapes.items()):
-        recipe = tiny_recipe(epochs=1).model_copy(update={"seed": seed, "network": shape})
-        train(recipe, handful, handful, runs / name, CPU)
-    return {name: load_artifact(runs / name / "emotion.pt") for name in shapes}
-
-
-def merged(handful: Split, runs: Path, start: StartRecipe, **optimization: object) -> Artifact:
-    """What a run makes of the trained networks in `start`."""
-    settings = tiny_recipe().optimization.model_copy(update={"epochs": 0} | optimization)
-    recipe = tiny_recipe().model_copy(update={"network": None, "start": start, "optimization": settings})
-    return load_artifact(train(recipe, handful, handful, runs / "merged", CPU))
-
-
-def test_a_run_begins_with_the_average_of_networks(handful: Split, tmp_path: Path) -> None:
-    parts = train_parts(handful, tmp_path, first=NARROW, second=NARROW, wide=WIDE)
-    first, second = parts["first"].network.head.weight, parts["second"].network.head.weight
-    blend = StartRecipe(network="first/emotion.pt", blend={"second/emotion.pt": 0.25})
-    torch.testing.assert_close(merged(handful, tmp_path, blend).network.head.weight, 0.75 * first + 0.25 * second)
-    assert not torch.equal(first, second)
-    both = blend.model_copy(update={"beside": ("first/emotion.pt",)})
-    branches = merged(handful, tmp_path, both, settle=False).network
-    torch.testing.assert_close(branches.beside[0].state_dict(), parts["first"].network.features.state_dict())
-    with (tmp_path / "merged" / "metrics.csv").open(encoding="utf-8") as file:
-        assert not list(csv.DictReader(file)), "there was no epoch"
-    with pytest.raises(RecipeError, match="different shapes"):
-        merged(handful, tmp_path, StartRecipe(network="first/emotion.pt", blend={"wide/emotion.pt": 0.5}))
-    with pytest.raises(ValueError, match="together they are below 1"):
-        StartRecipe(network="first/emotion.pt", blend={"second/emotion.pt": 1.0})
-
-
-def test_networks_side_by_side_answer_with_their_mean(handful: Split, tmp_path: Path) -> None:
-    parts = train_parts(handful, tmp_path, first=NARROW, wide=WIDE)
-    both = merged(handful, tmp_path, StartRecipe(network="first/emotion.pt", beside=("wide/emotion.pt",)), settle=False)
-    answers = [part.logits(handful.images) / part.temperature for part in parts.values()]
-    np.testing.assert_allclose(both.logits(handful.images), np.mean(answers, axis=0), atol=1e-4)
-
-    (tmp_path / "merged").rename(tmp_path / "both")
-    start = StartRecipe(network="both/emotion.pt", beside=("first/emotion.pt",))
-    three = merged(handful, tmp_path, start, settle=False)
-    answers = [part.logits(handful.images) / part.temperature for part in (both, parts["first"])]
-    np.testing.assert_allclose(three.logits(handful.images), np.mean(answers, axis=0), atol=1e-4)
-
-
-def test_networks_side_by_side_are_pruned_and_learn_again(handful: Split, tmp_path: Path) -> None:
-    parts = train_parts(handful, tmp_path, first=NARROW, wide=WIDE)
-    start = StartRecipe(network="first/emotion.pt", beside=("wide/emotion.pt",), prune=0.3, round_to=4)
-    pruned = merged(handful, tmp_path, start, epochs=60)
-    assert count(pruned.network)[0] < sum(count(part.network)[0] for part in parts.values())
-    assert evaluate(pruned, handful, trained_on=None)["accuracy"] == 1.0
-
-
-def test_only_networks_of_one_kind_stand_side_by_side(handful: Split, tmp_path: Path) -> None:
-    train_parts(handful, tmp_path, first=NARROW, residual=NARROW.model_copy(update={"residual": True}))
-    with pytest.raises(RecipeError, match="stages and dropout only"):
-        merged(handful, tmp_path, StartRecipe(network="first/emotion.pt", beside=("residual/emotion.pt",)))
-
-
 def test_a_residual_network_learns_too_and_is_not_pruned(handful: Split, tmp_path: Path) -> None:
     network = NetworkRecipe(widths=(16, 32), depth=2, dropout=0.0, residual=True)
     recipe = tiny_recipe(epochs=40).model_copy(update={"network": network})
@@ -392,59 +226,3 @@ def test_a_residual_network_learns_too_and_is_not_pruned(handful: Split, tmp_pat
             tmp_path / "pruned",
             CPU,
         )
-
-
-def test_temperature_undoes_overconfidence() -> None:
-    generator = torch.Generator().manual_seed(0)
-    honest = torch.randn(20_000, 7, generator=generator) * 2
-    labels = torch.multinomial(honest.softmax(1), 1, generator=generator).squeeze(1)
-    assert fit_temperature(honest * 3, labels) == pytest.approx(3, rel=0.05)
-
-
-def test_every_recipe_of_the_repository_is_valid() -> None:
-    recipes = list(RECIPES.glob("*.toml"))
-    assert recipes
-    for path in recipes:
-        assert load_recipe(path).name == path.stem
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ("epochs = 60\ncycles = 7", "60 epochs cannot be cut into 7 cycles"),
-        ("epochs = 60\nepoch = 60", "optimization.epoch: Extra inputs"),
-        ("epochs = -1", "optimization.epochs"),
-        ("epochs = 0", "only a recipe with"),
-        ("epochs = ", "not TOML"),
-    ],
-)
-def test_a_wrong_recipe_names_the_key(tmp_path: Path, change: str, message: str) -> None:
-    text = (RECIPES / "vgg-small.toml").read_text(encoding="utf-8").replace("epochs = 60", change)
-    path = tmp_path / "wrong.toml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(RecipeError, match=message):
-        load_recipe(path)
-
-
-def test_a_recipe_can_be_changed_from_the_command_line() -> None:
-    recipe = load_recipe(
-        RECIPES / "vgg-small.toml", ["optimization.epochs=15", "network.widths=[16, 32]", "votes.weight=0.5", "seed=9"]
-    )
-    assert (recipe.optimization.epochs, recipe.seed) == (15, 9)
-    assert recipe.network and recipe.network.widths == (16, 32) and recipe.network.depth == 2
-    assert recipe.votes and recipe.votes.weight == 0.5
-    with pytest.raises(RecipeError, match=r"optimization\.epoch: Extra inputs"):
-        load_recipe(RECIPES / "vgg-small.toml", ["optimization.epoch=15"])
-    with pytest.raises(RecipeError, match=r"epochs=many: not TOML"):
-        load_recipe(RECIPES / "vgg-small.toml", ["epochs=many"])
-
-
-def test_teachers_cannot_know_votes_that_are_not_loaded() -> None:
-    changes = ['distillation.teachers=["a"]', "distillation.weight=1", "distillation.temperature=1"]
-    with pytest.raises(RecipeError, match=r"no section \[votes\]"):
-        load_recipe(RECIPES / "vgg-small.toml", [*changes, "distillation.votes=true"])
-
-
-def test_a_missing_recipe_lists_those_there_are() -> None:
-    with pytest.raises(RecipeError, match="vgg-small"):
-        load_recipe(RECIPES / "none.toml")
