@@ -5,7 +5,7 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -117,18 +117,13 @@ def for_runtime(network: EmotionNetwork) -> EmotionNetwork:
 
 
 def _slower_in_int8(path: Path) -> list[str]:
-    """Convolutions of a single input channel, which 8 bits make slower, unless the one would part its pooling from the
-    runtime's fast layout."""
-    graph = onnx.load(path).graph
-    channels = {weight.name: weight.dims[1] for weight in graph.initializer if len(weight.dims) == 4}
-    first = [node for node in graph.node if node.op_type == "Conv" and channels[node.input[1]] == 1]
-    return [node.name for node in first if not _pooled(node, graph.node)]
-
-
-def _pooled(node: onnx.NodeProto, nodes: Sequence[onnx.NodeProto]) -> bool:
-    readers = [other for other in nodes if set(other.input) & set(node.output)]
-    readers += [other for other in nodes for reader in readers if set(other.input) & set(reader.output)]
-    return any(other.op_type == "MaxPool" for other in readers)
+    """The first convolution: with a single input channel 8 bits make it slower, unless it would part its pooling from
+    the runtime's fast layout."""
+    nodes = onnx.load(path).graph.node
+    first = next(node for node in nodes if node.op_type == "Conv")
+    readers = [node for node in nodes if set(node.input) & set(first.output)]
+    readers += [node for node in nodes for reader in readers if set(node.input) & set(reader.output)]
+    return [] if any(node.op_type == "MaxPool" for node in readers) else [first.name]
 
 
 class _Faces(CalibrationDataReader):  # type: ignore[misc]

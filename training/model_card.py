@@ -109,11 +109,7 @@ def _starts(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str
 def _start(start: dict[str, Any]) -> str:
     shares = {start["network"]: 1 - sum(start["blend"].values())} | start["blend"]
     average = ", ".join(f"`{name}` ({share:.0%})" for name, share in shares.items())
-    first = f"the average of the weights of {average}" if start["blend"] else f"`{start['network']}`"
-    if not start.get("beside"):
-        return first
-    branches = ", ".join((first, *(f"`{name}`" for name in start["beside"])))
-    return f"branches side by side, whose calibrated logits are averaged: {branches}"
+    return f"the average of the weights of {average}" if start["blend"] else f"`{start['network']}`"
 
 
 def _scores(report: dict[str, Any]) -> str:

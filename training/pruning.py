@@ -67,10 +67,7 @@ def _rebuilt(pruned: EmotionNetwork) -> EmotionNetwork:
     tied = set(_tied(pruned))
     free = (layer for layer in pruned.modules() if isinstance(layer, nn.Conv2d) and layer not in tied)
     widths = iter([layer.out_channels for layer in free])
-    stages, *beside = (
-        tuple(tuple(next(widths) for _ in stage) for stage in branch)
-        for branch in (pruned.config.stages, *pruned.config.beside)
-    )
-    network = EmotionNetwork(replace(pruned.config, stages=stages, beside=tuple(beside)))
+    stages = tuple(tuple(next(widths) for _ in stage) for stage in pruned.config.stages)
+    network = EmotionNetwork(replace(pruned.config, stages=stages))
     network.load_state_dict(pruned.state_dict())
     return network

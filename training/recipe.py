@@ -111,14 +111,13 @@ class VotesRecipe(_Section):
 
 
 class StartRecipe(_Section):
-    """Go on from a trained network, or from what `training.merging` makes of several; all of it or, pruned, a part."""
+    """Go on from a trained network, or from the average of several; all of it or, pruned, a part."""
 
     network: str = Field(description="its artifact, as a path inside the folder of runs")
     blend: dict[str, float] = Field(
         default_factory=dict,
         description="artifacts trained on from it, and their shares of the averaged weights; it has the rest",
     )
-    beside: tuple[str, ...] = Field(default=(), description="artifacts that become further branches")
     prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
 

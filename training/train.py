@@ -31,7 +31,7 @@ from emotion.labels import LABELS
 from emotion.network import EmotionNetwork, NetworkConfig
 from training.augmentation import augment, mix
 from training.data import DataError, Split, fingerprints, load_splits, load_votes, save_fingerprints
-from training.merging import blended, joined
+from training.merging import blended
 from training.pretrained import pretrained_network
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
@@ -288,14 +288,13 @@ class Run:
         return EmotionNetwork(NetworkConfig(shape.stages, shape.residual, shape.dropout, mean, std))
 
     def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
-        parts = {name: load_built_on(runs, name) for name in (recipe.network, *recipe.blend, *recipe.beside)}
+        parts = {name: load_built_on(runs, name) for name in (recipe.network, *recipe.blend)}
         self.origins = {name: part.training for name, part in parts.items()}
-        first, beside = parts[recipe.network], [parts[name] for name in recipe.beside]
         others = [(parts[name].network, share) for name, share in recipe.blend.items()]
         try:
-            network = joined([replace(first, network=blended(first.network, others)), *beside])
+            network = blended(parts[recipe.network].network, others)
         except ValueError as error:
-            raise RecipeError(f"start: {error}") from error
+            raise RecipeError(f"start.blend: {error}") from error
         if not recipe.prune:
             return network
         # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.

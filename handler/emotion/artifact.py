@@ -70,8 +70,11 @@ def load_artifact(path: Path) -> Artifact:
         raise ValueError(f"{path.name}: artifact format is {found!r}; this version reads {FORMAT}; train again")
     if tuple(content["labels"]) != LABELS:
         raise ValueError(f"{path.name}: labels are {content['labels']}; this version knows {list(LABELS)}")
-    shape = dict(content["network"])
-    network = EmotionNetwork(NetworkConfig(**shape))
+    try:
+        config = NetworkConfig(**content["network"])
+    except TypeError as error:
+        raise ValueError(f"{path.name}: describes a network of another version ({error}); train again") from error
+    network = EmotionNetwork(config)
     network.load_state_dict(content["weights"])
     network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return Artifact(

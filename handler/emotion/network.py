@@ -8,36 +8,30 @@ from torch import nn
 from emotion.backbones import build_backbone
 from emotion.labels import LABELS
 
-Stages = tuple[tuple[int, ...], ...]
-"""The output channels of each 3×3 convolution, stage by stage; the resolution halves between stages."""
-
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """What rebuilds the network's shape; it travels with the weights.
 
-    `stages`: of the convolutions, or of the first branch of them.
+    `stages`: the output channels of each 3×3 convolution, stage by stage; the resolution halves between stages.
     `residual`: every two convolutions of a stage get a shortcut around them.
     `dropout`: on the pooled features, in training only.
     `pixel_mean`, `pixel_std`: of the training split, on the 0–255 scale.
     `backbone`, `enlarge`: see `emotion.backbones.build_backbone`, which then takes `stages` as the `inner` channels.
-    `beside`: of further branches, which see the same face; all branches' features are read by one linear layer.
     """
 
-    stages: Stages
+    stages: tuple[tuple[int, ...], ...]
     residual: bool
     dropout: float
     pixel_mean: float
     pixel_std: float
     backbone: str = ""
     enlarge: int = 1
-    beside: tuple[Stages, ...] = ()
 
 
 class EmotionNetwork(nn.Module):
     """Stages of 3×3 convolutions with batch normalization, or a backbone; global average pooling; one linear layer.
 
-    The stages may stand in several branches side by side, whose pooled features that layer reads together.
     Plain stages are those of Simonyan & Zisserman 2015 (VGG), residual ones those of He et al. 2016 (ResNet), and the
     pooling of Lin et al. 2014 stands in place of large hidden layers.
     """
@@ -48,12 +42,7 @@ class EmotionNetwork(nn.Module):
         if config.backbone:
             self.features, channels = build_backbone(config.backbone, config.enlarge, config.stages)
         else:
-            self.features, channels = _stages(config.stages, config.residual)
-        self.beside = nn.ModuleList()
-        for stages in config.beside:
-            branch, further = _stages(stages, config.residual)
-            self.beside.append(branch)
-            channels += further
+            self.features, channels = _stages(config)
         self.dropout = nn.Dropout(config.dropout)
         self.head = nn.Linear(channels, len(LABELS))
 
@@ -64,7 +53,8 @@ class EmotionNetwork(nn.Module):
         to know it.
         """
         normalized = (faces.float() - self.config.pixel_mean) / self.config.pixel_std
-        return torch.cat([branch(normalized).mean(dim=(2, 3)) for branch in (self.features, *self.beside)], dim=1)
+        features: torch.Tensor = self.features(normalized).mean(dim=(2, 3))
+        return features
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
         """Logits `[N, 7]`, in the order of `LABELS`; `faces` as in `embed`."""
@@ -72,14 +62,13 @@ class EmotionNetwork(nn.Module):
         return logits
 
 
-def _stages(stages: Stages, residual: bool) -> tuple[nn.Sequential, int]:
-    """One branch, and the number of its features."""
+def _stages(config: NetworkConfig) -> tuple[nn.Sequential, int]:
     layers: list[nn.Module] = []
     channels = 1
-    for index, stage in enumerate(stages):
+    for index, stage in enumerate(config.stages):
         if index:
             layers.append(nn.MaxPool2d(2))
-        if residual:
+        if config.residual:
             if index == 0:
                 layers.append(_convolution(channels, stage[0]))
                 channels = stage[0]

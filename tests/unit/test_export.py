@@ -17,11 +17,11 @@ from training.compress import choose, latencies
 from training.export import export_fp32, export_int8
 
 
-@pytest.fixture(scope="module", params=[(), (((4, 8), (8, 12)),)], ids=["one branch", "two branches"])
-def artifact(request: pytest.FixtureRequest) -> Artifact:
+@pytest.fixture(scope="module")
+def artifact() -> Artifact:
     """A network that was not trained, with statistics as if it had been."""
     torch.manual_seed(0)
-    network = EmotionNetwork(NetworkConfig(((8, 8), (16, 16)), False, 0.1, 128.0, 64.0, beside=request.param))
+    network = EmotionNetwork(NetworkConfig(((8, 8), (16, 16)), False, 0.1, 128.0, 64.0))
     network(torch.rand(64, 1, 48, 48) * 255)  # in training mode: fills batch normalization's averages
     return Artifact(network.eval(), temperature=1.7, version="9.8.7", training={"recipe": "none"})
 

@@ -110,6 +110,15 @@ def test_a_checkpoint_of_an_older_program_is_refused(handful: Split, tmp_path: P
         train(tiny_recipe(epochs=1), handful, handful, tmp_path, CPU)
 
 
+def test_an_artifact_of_another_version_is_refused(handful: Split, tmp_path: Path) -> None:
+    path = train(tiny_recipe(epochs=1), handful, handful, tmp_path, CPU)
+    content = torch.load(path, weights_only=True)
+    content["network"]["branches"] = 2
+    torch.save(content, path)
+    with pytest.raises(ValueError, match=r"emotion\.pt: describes a network of another version.*branches"):
+        load_artifact(path)
+
+
 def test_a_checkpoint_of_a_network_that_has_changed_since_is_refused(handful: Split, tmp_path: Path) -> None:
     """A run that begins from another one is interrupted, and meanwhile that one is trained anew, with other widths."""
     recipe = tiny_recipe(epochs=1).model_copy(
