@@ -31,6 +31,7 @@ RUN /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode -
 # --- the model archive -------------------------------------------------------------------------------------------------
 FROM server-packages AS archive
 RUN /tools/bin/uv pip install --python /opt/venv/bin/python --require-hashes -r requirements/archive.txt
+COPY emotion/ emotion/
 COPY handler/ handler/
 COPY training/__init__.py training/package.py training/third_party.py training/
 COPY model_store/emotion.onnx model_store/

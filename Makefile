@@ -14,7 +14,7 @@ OUT ?= report.json
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar train compress release ablation evaluate pipeline framing bench bench-client bench-capacity \
+.PHONY: run test serve mar train compress release evaluate pipeline framing bench bench-client bench-capacity \
 	bench-autoscaling image image-test lint policy lock clean
 .DELETE_ON_ERROR:
 
@@ -27,7 +27,7 @@ serve: $(BIN)/.installed model_store/emotion.mar
 mar: model_store/emotion.mar
 
 model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx training/package.py training/third_party.py \
-		$(shell find handler -name '*.py' -o -name '*.yaml')
+		$(shell find emotion handler -name '*.py' -o -name '*.yaml')
 	$(BIN)/python -m training.package
 
 test: $(BIN)/.installed model_store/emotion.mar
@@ -71,11 +71,6 @@ release: $(BIN)/.installed
 	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
 	$(BIN)/python -m training.model_card
-
-# What each part of the recipe is worth: training/ABLATION.md.
-ablation: $(BIN)/.installed
-	$(need-data)
-	$(BIN)/python -m training.ablation --data $(DATA)
 
 evaluate: $(BIN)/.installed
 	$(need-data)

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import skimage.data
 
+from emotion.classifier import OnnxClassifier
 from emotion.pipeline import Pipeline, Result
 from serving.server import Addresses, torchserve, wait_until_ready
 from training import third_party
@@ -31,7 +32,7 @@ def main() -> None:
     arguments = parser.parse_args()
     photo = one_face(640, 480)
     print(f"one face, 640×480, JPEG of {len(photo) / 1000:.0f} kB; {os.cpu_count()} cores")
-    pipeline = third_party.load_pipeline(Path("model_store/emotion.onnx"))
+    pipeline = third_party.load_pipeline(OnnxClassifier(Path("model_store/emotion.onnx")))
     bench_pipeline(pipeline, "12 Mpx", one_face(4000, 3000), 20)
     in_process = bench_pipeline(pipeline, "640×480", photo, arguments.requests)
     addresses = Addresses(18080, 18081, 18082)

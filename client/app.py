@@ -1,15 +1,11 @@
 """The pages: analyse photos, see how good the model is, watch the service, read what is done with photos.
 
-streamlit run client/app.py
+python -m streamlit run client/app.py
+
+From the repository's root: `python -m` puts that on the path, `streamlit run` alone would not.
 """
 
-import sys
-from pathlib import Path
-
 import streamlit as st
-
-# `streamlit run` puts this file's folder on the path, not the repository's root.
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from client import session
 

@@ -40,12 +40,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
     def initialize(self, context: Context) -> None:
         """Load the models from the unpacked archive."""
-        folder = Path(context.system_properties["model_dir"])
-        self.pipeline = Pipeline(
-            model=folder / context.manifest["model"]["serializedFile"],
-            detector=folder / "centerface.onnx",
-            landmarks=folder / "shape_predictor_5_face_landmarks.dat",
-        )
+        self.pipeline = Pipeline.load(Path(context.system_properties["model_dir"]))
         self.pipeline.warm_up()
         self.announced = False
         self.initialized = True

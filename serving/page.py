@@ -19,7 +19,7 @@ def page(port: int, addresses: Addresses) -> Iterator[subprocess.Popen[bytes]]:
     Raises `ServerFailed` when the port is taken or the page does not come up.
     """
     check_port("page", port)
-    with running(_command(port), _environment(addresses)) as process:
+    with running(_command(port), _environment(addresses), ROOT) as process:
         _wait_until_up(process, port)
         yield process
 

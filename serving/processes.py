@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
@@ -20,8 +21,12 @@ class Stopped(Exception):
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[subprocess.Popen[bytes]]:
+def running(
+    command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` in a process group of its own; on leaving, the whole group is stopped, whatever happened.
+
+    `folder`: where it runs, by default where this process runs.
 
     Its own group, because Ctrl-C in a terminal reaches every process of the foreground group at once, and Java,
     its workers and Streamlit would each stop in their own way and order.
@@ -29,6 +34,7 @@ def running(command: Sequence[str], environment: Mapping[str, str] | None = None
     process = subprocess.Popen(
         command,
         env=environment,
+        cwd=folder,
         start_new_session=True,
         preexec_fn=_die_with_parent,  # noqa: PLW1509, no thread runs when this is called
     )

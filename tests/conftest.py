@@ -14,6 +14,7 @@ import sklearn
 import torch
 from PIL import Image
 
+from emotion.classifier import OnnxClassifier
 from emotion.pipeline import Pipeline, Result
 from training import third_party
 
@@ -88,7 +89,7 @@ def png_header(width: int, height: int) -> bytes:
 
 @pytest.fixture(scope="session")
 def pipeline() -> Pipeline:
-    return third_party.load_pipeline(MODEL)
+    return third_party.load_pipeline(OnnxClassifier(MODEL))
 
 
 @pytest.fixture

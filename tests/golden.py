@@ -2,13 +2,14 @@
 
 import json
 
+from emotion.classifier import OnnxClassifier
 from tests.conftest import MODEL, analyse, photo_bytes
 from tests.unit.test_pipeline import GOLDEN
 from training import third_party
 
 
 def main() -> None:
-    pipeline = third_party.load_pipeline(MODEL)
+    pipeline = third_party.load_pipeline(OnnxClassifier(MODEL))
     golden = {}
     for name in ("smiling", "serious", "group", "landscape"):
         (result,) = analyse(pipeline, photo_bytes(name))

@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn.functional import affine_grid, grid_sample
 
-from emotion.classifier import INPUT_SIZE
+from emotion.labels import INPUT_SIZE
 from training.recipe import AugmentationRecipe, MixingRecipe
 
 ERASED_AREA, ERASED_ASPECT, ERASED_VALUE = (0.02, 0.2), 3.3, 128.0

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from emotion.artifact import Artifact, load_artifact
-from emotion.classifier import Classifier, load_classifier, softmax
+from emotion.classifier import Classifier, softmax
+from training.artifact import Artifact, load_artifact, load_classifier
 from training.data import DataError, Split, load_splits
 from training.evaluate import score
 from training.export import describe, export_fp32, export_int8

@@ -11,8 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from emotion.classifier import INPUT_SIZE
-from emotion.labels import LABELS
+from emotion.labels import INPUT_SIZE, LABELS
 
 SPLITS = {"train": "Training", "validation": "PublicTest", "test": "PrivateTest"}
 """Our names of the splits and the values of the file's `Usage` column."""

@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from emotion.classifier import Classifier, load_classifier, softmax
+from emotion.classifier import Classifier, softmax
 from emotion.labels import LABELS
+from training.artifact import load_classifier
 from training.data import SPLITS, DataError, Split, fingerprints, load_fingerprints, load_splits
 from training.labelled_images import is_path_list, load_folder, load_path_list
 from training.plots import write_plots

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
 from training import third_party
+from training.artifact import load_classifier
 from training.canvas import place_on_canvas
 from training.data import SPLITS, DataError, load_splits
 
@@ -30,7 +31,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         split = load_splits(arguments.data, (arguments.split,))[arguments.split]
-        pipeline = third_party.load_pipeline(arguments.model)
+        pipeline = third_party.load_pipeline(load_classifier(arguments.model))
     except (DataError, FileNotFoundError, ValueError, third_party.VerificationError) as error:
         sys.exit(f"error: {error}")
     bare = np.array([np.argmax(row) for row in pipeline.classify(list(split.images))])

@@ -1,6 +1,5 @@
 """From a trained PyTorch network to the ONNX file that is served, in fp32 or in int8."""
 
-import copy
 import json
 import logging
 import tempfile
@@ -14,11 +13,9 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from emotion.artifact import Artifact
-from emotion.backbones import Shrink
-from emotion.classifier import FORMAT, INPUT_SIZE
-from emotion.labels import LABELS
-from emotion.network import EmotionNetwork
+from emotion.classifier import FORMAT
+from emotion.labels import INPUT_SIZE, LABELS
+from training.artifact import Artifact
 
 INPUT, OUTPUT = "faces", "logits"
 OPSET = 20
@@ -30,11 +27,10 @@ CALIBRATION_FACES, CALIBRATION_BATCH = 1024, 64
 def export_fp32(artifact: Artifact, path: Path) -> Path:
     """Write `artifact` as ONNX: `faces` uint8 `[N, 1, 48, 48]` in, `logits` float32 `[N, 7]` out; returns `path`."""
     example = torch.zeros((2, 1, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8)
-    network = for_runtime(artifact.network.eval().cpu())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own use of deprecated functions
         torch.onnx.export(
-            network,
+            artifact.network.eval().cpu(),
             (example,),
             path,
             input_names=[INPUT],
@@ -104,16 +100,6 @@ def describe(path: Path, artifact: Artifact, precision: str) -> None:
     )
     onnx.checker.check_model(model)
     onnx.save(model, path)
-
-
-def for_runtime(network: EmotionNetwork) -> EmotionNetwork:
-    """The same network with the layers that ONNX Runtime is slow at written as convolutions."""
-    replaced = copy.deepcopy(network)
-    for module in list(replaced.modules()):
-        for name, child in list(module.named_children()):
-            if isinstance(child, Shrink):
-                setattr(module, name, child.as_convolution())
-    return replaced
 
 
 def _slower_in_int8(path: Path) -> list[str]:

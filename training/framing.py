@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.linear_model import HuberRegressor
 
 from emotion.alignment import Aligner, Framing
-from emotion.classifier import INPUT_SIZE
 from emotion.detection import Detector
+from emotion.labels import INPUT_SIZE
 from training import third_party
 from training.canvas import ENLARGEMENT, place_on_canvas
 from training.data import DataError, load_splits

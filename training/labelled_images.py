@@ -10,8 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from emotion.classifier import INPUT_SIZE
-from emotion.labels import LABELS
+from emotion.labels import INPUT_SIZE, LABELS
 from training.data import DataError, Split
 
 ALIASES = {

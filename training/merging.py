@@ -2,7 +2,7 @@
 
 import copy
 
-from emotion.network import EmotionNetwork
+from training.network import EmotionNetwork
 
 
 def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]]) -> EmotionNetwork:

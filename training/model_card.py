@@ -16,14 +16,6 @@ from typing import Any
 
 import onnx
 
-from training.pretrained import DLIB_WEIGHTS, NO_WEIGHTS
-
-DLIB_ORIGIN = """\
-The weights began as those of dlib's face recognition network (King 2017), which its author gives to the public domain.
-It learned to tell 7,485 people apart on about three million faces; about half come from FaceScrub and VGG Face, sets
-made for research, the others from the web. None of these people was asked either, and which PublicTest faces may be
-among them is not known; it was never told an expression."""
-
 MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
 WORDS = Path(__file__).with_name("model_card.md.in")
 
@@ -91,10 +83,7 @@ def _began(training: dict[str, Any]) -> str:
                 "model a little."
             )
         return textwrap.fill(" ".join(sentences), width=120, break_on_hyphens=False)
-    weights = (recipe.get("backbone") or {}).get("weights", NO_WEIGHTS)
-    if weights == NO_WEIGHTS:
-        return "The weights began at random."
-    return DLIB_ORIGIN if weights == DLIB_WEIGHTS else f"The weights began as torchvision's `{weights}`."
+    return "The weights began at random."
 
 
 def _starts(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from emotion.classifier import load_classifier
+from emotion.classifier import OnnxClassifier
 from training import third_party
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,12 +33,12 @@ def main() -> None:
 
 def package(model: Path, out: Path) -> None:
     """Archive the handler, the pipeline, the weights and the verified third-party models into `out`."""
-    classifier = load_classifier(model)
+    classifier = OnnxClassifier(model)
     detector = third_party.fetch(third_party.CENTERFACE)
     landmarks = third_party.fetch(third_party.LANDMARKS)
     with tempfile.TemporaryDirectory(prefix="emotion-mar-") as scratch:
         root = Path(scratch) / "root"
-        shutil.copytree(HANDLER / "emotion", root / "emotion", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "emotion", root / "emotion", ignore=shutil.ignore_patterns("__pycache__"))
         command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--force"]
         command += ["--model-name", classifier.name, "--version", classifier.version]
         command += ["--handler", str(HANDLER / "emotion_handler.py"), "--serialized-file", str(model)]

@@ -7,9 +7,8 @@ import torch
 import torch_pruning
 from torch import nn
 
-from emotion.backbones import FACE_RESNET, FaceResNet
-from emotion.classifier import INPUT_SIZE
-from emotion.network import EmotionNetwork
+from emotion.labels import INPUT_SIZE
+from training.network import EmotionNetwork
 from training.targets import soft_cross_entropy
 
 
@@ -20,14 +19,8 @@ def prune(
 
     Channels are ranked over the whole network by what the loss would change without them, to first order (Molchanov
     et al. 2019), with everything that depends on them (Fang et al. 2023, torch-pruning). What stays of a convolution
-    is a multiple of `round_to`. Of a `FaceResNet` only the channels inside its blocks go, since its shortcuts tie all
-    others together. `faces` uint8 `[N, 1, 48, 48]`, `targets` `[N, 7]`: training data for the ranking.
-
-    Raises `ValueError` for residual stages and torchvision's networks.
+    is a multiple of `round_to`. `faces` uint8 `[N, 1, 48, 48]`, `targets` `[N, 7]`: training data for the ranking.
     """
-    if network.config.residual or network.config.backbone not in ("", FACE_RESNET):
-        kind = network.config.backbone or "residual"
-        raise ValueError(f"only plain networks and {FACE_RESNET} are pruned; this one is {kind}")
     pruned = EmotionNetwork(network.config)
     pruned.load_state_dict(network.state_dict())
     pruned.eval()
@@ -43,7 +36,7 @@ def prune(
             max_pruning_ratio=0.8,
             global_pruning=True,
             round_to=round_to,
-            ignored_layers=[pruned.head, *_tied(pruned)],
+            ignored_layers=[pruned.head],
         )
         soft_cross_entropy(pruned(faces), targets).backward()
         pruner.step()
@@ -57,16 +50,9 @@ def count(network: EmotionNetwork) -> tuple[int, int]:
     return int(operations), int(parameters)
 
 
-def _tied(network: EmotionNetwork) -> list[nn.Module]:
-    body = network.features[-1]
-    return body.tied_convolutions() if isinstance(body, FaceResNet) else []
-
-
 def _rebuilt(pruned: EmotionNetwork) -> EmotionNetwork:
     """The same weights in a network whose configuration says its shape."""
-    tied = set(_tied(pruned))
-    free = (layer for layer in pruned.modules() if isinstance(layer, nn.Conv2d) and layer not in tied)
-    widths = iter([layer.out_channels for layer in free])
+    widths = iter([layer.out_channels for layer in pruned.modules() if isinstance(layer, nn.Conv2d)])
     stages = tuple(tuple(next(widths) for _ in stage) for stage in pruned.config.stages)
     network = EmotionNetwork(replace(pruned.config, stages=stages))
     network.load_state_dict(pruned.state_dict())

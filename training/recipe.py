@@ -16,31 +16,15 @@ class _Section(BaseModel):
 
 
 class NetworkRecipe(_Section):
-    """See `emotion.network.NetworkConfig`; the pixel statistics are measured, not chosen."""
+    """See `training.network.NetworkConfig`; the pixel statistics are measured, not chosen."""
 
     widths: tuple[int, ...] = Field(min_length=1, description="channels of each stage")
-    depth: int = Field(ge=1, description="3×3 convolutions in each stage; an even number where residual")
-    residual: bool = False
+    depth: int = Field(ge=1, description="3×3 convolutions in each stage")
     dropout: float = Field(ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _pairs(self) -> "NetworkRecipe":
-        if self.residual and self.depth % 2:
-            raise ValueError(f"depth is {self.depth}; residual stages need an even one")
-        return self
 
     @property
     def stages(self) -> tuple[tuple[int, ...], ...]:
         return tuple((width,) * self.depth for width in self.widths)
-
-
-class BackboneRecipe(_Section):
-    """A network that others designed, and trained; see `emotion.backbones` and `training.pretrained`."""
-
-    name: str = Field(description="face-resnet, or torchvision's name of a classification network")
-    weights: str = Field(description="to begin with: dlib, or torchvision's name of a set; none begins at random")
-    enlarge: int = Field(default=1, ge=1, description="factor by which a face is enlarged first")
-    dropout: float = Field(ge=0, lt=1)
 
 
 class AugmentationRecipe(_Section):
@@ -72,7 +56,7 @@ class MixingRecipe(_Section):
 class OptimizationRecipe(_Section):
     """AdamW under a one-cycle schedule (Smith & Topin 2018); the exponential average of the weights is kept."""
 
-    epochs: int = Field(ge=0, description="0 where what the run begins with is only averaged and settled")
+    epochs: int = Field(ge=1)
     cycles: int = Field(
         default=1, ge=1, description="times the schedule runs (warm restarts, Loshchilov & Hutter 2017)"
     )
@@ -111,32 +95,21 @@ class VotesRecipe(_Section):
 
 
 class StartRecipe(_Section):
-    """Go on from a trained network, or from the average of several; all of it or, pruned, a part."""
+    """Go on from a trained network; all of it or, pruned, a part."""
 
     network: str = Field(description="its artifact, as a path inside the folder of runs")
-    blend: dict[str, float] = Field(
-        default_factory=dict,
-        description="artifacts trained on from it, and their shares of the averaged weights; it has the rest",
-    )
     prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
 
-    @model_validator(mode="after")
-    def _shares(self) -> "StartRecipe":
-        if not all(share > 0 for share in self.blend.values()) or sum(self.blend.values()) >= 1:
-            raise ValueError(f"the shares in blend are {self.blend}; each is above 0, and together they are below 1")
-        return self
-
 
 class Recipe(_Section):
-    """A whole recipe; an unknown key is an error. It has one of `network`, `backbone` and `start`."""
+    """A whole recipe; an unknown key is an error. It has one of `network` and `start`."""
 
     name: str
     version: str
     seed: int
     drop_duplicates: bool = Field(default=False, description="train without the images that validation has too")
     network: NetworkRecipe | None = None
-    backbone: BackboneRecipe | None = None
     start: StartRecipe | None = None
     augmentation: AugmentationRecipe
     optimization: OptimizationRecipe
@@ -146,14 +119,8 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _one_start(self) -> "Recipe":
-        if sum(section is not None for section in (self.network, self.backbone, self.start)) != 1:
-            raise ValueError("a recipe has one of the sections [network], [backbone] and [start]")
-        return self
-
-    @model_validator(mode="after")
-    def _something_learned(self) -> "Recipe":
-        if not self.optimization.epochs and self.start is None:
-            raise ValueError("optimization.epochs is 0, which only a recipe with [start] can have; at least 1")
+        if (self.network is None) == (self.start is None):
+            raise ValueError("a recipe has one of the sections [network] and [start]")
         return self
 
     @model_validator(mode="after")
@@ -168,12 +135,6 @@ class Recipe(_Section):
             return Recipe.model_validate_json(text) == self
         except ValidationError:
             return False
-
-    def beginning_with(self, weights: str) -> "Recipe":
-        """The recipe with other first weights; raises `RecipeError` where it has no backbone to give them to."""
-        if self.backbone is None:
-            raise RecipeError(f"the recipe {self.name} has no [backbone], so it cannot begin with {weights!r}")
-        return self.model_copy(update={"backbone": self.backbone.model_copy(update={"weights": weights})})
 
 
 def load_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:

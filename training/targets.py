@@ -6,8 +6,8 @@ from scipy.optimize import minimize
 from torch import nn
 from torch.nn.functional import one_hot
 
-from emotion.artifact import Artifact
 from emotion.labels import LABELS
+from training.artifact import Artifact
 from training.data import Split
 from training.scoring import predict_logits
 

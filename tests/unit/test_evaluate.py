@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from emotion.classifier import load_classifier, probabilities, softmax
+from emotion.classifier import probabilities, softmax
 from emotion.labels import LABELS
+from training.artifact import load_classifier
 from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, score
 from training.model_card import MODEL_STORE, model_card
 from training.scoring import Ensemble

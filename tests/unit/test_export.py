@@ -8,20 +8,20 @@ import onnx
 import pytest
 import torch
 
-from emotion.artifact import Artifact, save_artifact
-from emotion.classifier import Classifier, load_classifier, probabilities, softmax
-from emotion.network import EmotionNetwork, NetworkConfig
+from emotion.classifier import Classifier, probabilities, softmax
 from emotion.pipeline import Pipeline
 from tests.conftest import MODEL, ROOT
+from training.artifact import Artifact, load_classifier, save_artifact
 from training.compress import choose, latencies
 from training.export import export_fp32, export_int8
+from training.network import EmotionNetwork, NetworkConfig
 
 
 @pytest.fixture(scope="module")
 def artifact() -> Artifact:
     """A network that was not trained, with statistics as if it had been."""
     torch.manual_seed(0)
-    network = EmotionNetwork(NetworkConfig(((8, 8), (16, 16)), False, 0.1, 128.0, 64.0))
+    network = EmotionNetwork(NetworkConfig(((8, 8), (16, 16)), 0.1, 128.0, 64.0))
     network(torch.rand(64, 1, 48, 48) * 255)  # in training mode: fills batch normalization's averages
     return Artifact(network.eval(), temperature=1.7, version="9.8.7", training={"recipe": "none"})
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from emotion.classifier import load_classifier
 from emotion.image import decode
 from emotion.labels import LABELS
 from tests.conftest import MODEL
+from training.artifact import load_classifier
 from training.data import DataError
 from training.evaluate import evaluate, load_faces
 from training.plots import write_plots

@@ -172,5 +172,5 @@ def test_results_are_those_of_the_committed_model(pipeline: Pipeline) -> None:
 
 
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"nothing\.pt.*make mar"):
-        Pipeline(tmp_path / "nothing.pt", tmp_path / "a", tmp_path / "b")
+    with pytest.raises(FileNotFoundError, match=r"emotion\.onnx.*make wheel"):
+        Pipeline.load(tmp_path)

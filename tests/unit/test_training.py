@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from emotion.artifact import load_artifact
 from tests.conftest import tool
 from tests.unit.tiny_run import CPU, tiny_recipe
+from training.artifact import load_artifact
 from training.data import Split
 from training.evaluate import evaluate
 from training.pruning import count
@@ -219,19 +219,3 @@ def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: 
     assert after[0] < before[0] and after[1] < before[1]
     assert all(width % 4 == 0 for stage in pruned.network.config.stages for width in stage)
     assert evaluate(pruned, handful, trained_on=None)["accuracy"] == 1.0
-
-
-def test_a_residual_network_learns_too_and_is_not_pruned(handful: Split, tmp_path: Path) -> None:
-    network = NetworkRecipe(widths=(16, 32), depth=2, dropout=0.0, residual=True)
-    recipe = tiny_recipe(epochs=40).model_copy(update={"network": network})
-    artifact = load_artifact(train(recipe, handful, handful, tmp_path / "residual", CPU))
-    assert evaluate(artifact, handful, trained_on=None)["accuracy"] == 1.0
-    start = StartRecipe(network="residual/emotion.pt", prune=0.3, round_to=4)
-    with pytest.raises(RecipeError, match="only plain networks"):
-        train(
-            tiny_recipe(epochs=1).model_copy(update={"network": None, "start": start}),
-            handful,
-            handful,
-            tmp_path / "pruned",
-            CPU,
-        )

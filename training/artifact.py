@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from emotion.classifier import Classifier, OnnxClassifier
 from emotion.labels import LABELS
-from emotion.network import EmotionNetwork, NetworkConfig
+from training.network import EmotionNetwork, NetworkConfig
 
 FORMAT = 2
 """Raised when the file's layout changes, so that old code refuses new files with a clear message."""
@@ -84,3 +85,11 @@ def load_artifact(path: Path) -> Artifact:
         name=content["name"],
         training=content["training"],
     )
+
+
+def load_classifier(path: Path) -> Classifier:
+    """The network in `path`: `.onnx` runs in ONNX Runtime, `.pt` in PyTorch.
+
+    Raises `FileNotFoundError` when there is no such file and `ValueError` when it is not one of ours.
+    """
+    return OnnxClassifier(path) if path.suffix == ".onnx" else load_artifact(path)

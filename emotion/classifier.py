@@ -9,9 +9,6 @@ import onnxruntime
 
 from emotion.labels import LABELS
 
-INPUT_SIZE = 48
-"""Side of the square, grey face that a network reads, in pixels: FER-2013's own size."""
-
 FORMAT = "emotion-onnx-1"
 """Stands in the ONNX file's metadata; raised when that changes, so that old code refuses new files clearly."""
 
@@ -86,16 +83,3 @@ class OnnxClassifier:
         (logits,) = self._session.run(None, {self._input: faces[:, None]})
         answer: np.ndarray = logits
         return answer
-
-
-def load_classifier(path: Path) -> Classifier:
-    """The network in `path`: `.onnx` runs in ONNX Runtime, `.pt` in PyTorch.
-
-    Raises `FileNotFoundError` when there is no such file and `ValueError` when it is not one of ours.
-    """
-    if path.suffix == ".onnx":
-        return OnnxClassifier(path)
-    # Only training and comparisons pay for PyTorch.
-    from emotion.artifact import load_artifact  # noqa: PLC0415
-
-    return load_artifact(path)

@@ -8,8 +8,8 @@ import cv2
 import dlib
 import numpy as np
 
-from emotion.classifier import INPUT_SIZE
 from emotion.detection import Detection
+from emotion.labels import INPUT_SIZE
 
 Point = tuple[float, float]
 """x, y in pixels of the image, origin at its top left corner."""

@@ -10,13 +10,19 @@ import cv2
 import numpy as np
 
 from emotion.alignment import Aligner, Landmarks
-from emotion.classifier import INPUT_SIZE, Classifier, load_classifier, probabilities
+from emotion.classifier import Classifier, OnnxClassifier, probabilities
 from emotion.detection import Detection, Detector
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import decode
-from emotion.labels import LABELS
+from emotion.labels import INPUT_SIZE, LABELS
 
 STAGES = ("decode", "detect", "align", "classify")
+
+MODELS = Path(__file__).parent / "models"
+"""Where an installed package has its model files."""
+
+NETWORK, DETECTOR, LANDMARKS = "emotion.onnx", "centerface.onnx", "shape_predictor_5_face_landmarks.dat"
+"""The model files: the trained network, CenterFace, and dlib's 5-point landmark predictor."""
 
 CLASSIFY_AT_ONCE = 64
 """Most faces in one network call; bounds memory when a crowd is sent."""
@@ -57,19 +63,23 @@ class Result:
 class Pipeline:
     """Decode, detect, align, classify; one thread, not safe to share between threads."""
 
-    def __init__(self, model: Path, detector: Path, landmarks: Path) -> None:
-        """Load the trained network (`.onnx` or `.pt`), CenterFace and dlib's 5-point predictor from their files.
+    def __init__(self, classifier: Classifier, detector: Detector, aligner: Aligner) -> None:
+        # One thread a process: processes scale over the cores, threads in one process only get in each other's way.
+        cv2.setNumThreads(1)
+        self.classifier, self._detector, self._aligner = classifier, detector, aligner
+
+    @classmethod
+    def load(cls, folder: Path = MODELS) -> "Pipeline":
+        """The pipeline from the three model files in `folder`: by default those of the installed package.
 
         Raises `FileNotFoundError` when one is missing and `ValueError` when the network is not readable here.
         """
-        for path in (model, detector, landmarks):
-            if not path.is_file():
-                raise FileNotFoundError(f"no model file {path}; `make mar` fetches and verifies what is needed")
-        # One thread a process: processes scale over the cores, threads in one process only get in each other's way.
-        cv2.setNumThreads(1)
-        self.classifier: Classifier = load_classifier(model)
-        self._detector = Detector(detector)
-        self._aligner = Aligner(landmarks)
+        for name in (NETWORK, DETECTOR, LANDMARKS):
+            if not (folder / name).is_file():
+                raise FileNotFoundError(
+                    f"no model file {folder / name}; the wheel that `make wheel` builds has all three, or pass a folder"
+                )
+        return cls(OnnxClassifier(folder / NETWORK), Detector(folder / DETECTOR), Aligner(folder / LANDMARKS))
 
     def __call__(self, images: Sequence[bytes | bytearray]) -> list[Result | ImageError]:
         """A result or an error for each encoded image, in their order; one bad image leaves the others alone."""

@@ -1,0 +1,26 @@
+"""Faces in a photo and the emotion each one shows: decode, detect, align, classify.
+
+    from emotion import Pipeline
+
+    pipeline = Pipeline.load()
+    (result,) = pipeline([Path("photo.jpg").read_bytes()])
+
+The package knows nothing of TorchServe, HTTP or the user's disk; everything else in the project may import it, so that
+what is learned, what is served and what is installed share one preprocessing.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emotion.pipeline import Pipeline
+
+__all__ = ["Pipeline"]
+
+
+def __getattr__(name: str) -> Any:
+    # A client that only wants `emotion.contract` or `emotion.labels` must not pay for OpenCV and ONNX Runtime.
+    if name == "Pipeline":
+        from emotion.pipeline import Pipeline  # noqa: PLC0415
+
+        return Pipeline
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
