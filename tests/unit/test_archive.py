@@ -13,6 +13,7 @@ import pytest
 from emotion.alignment import crop
 from emotion.image import decode
 from emotion.pipeline import Pipeline
+from emotion.pyramid import Pyramid
 from tests.conftest import ARCHIVE, ROOT, analyse, photo_bytes, photo_path
 from training import third_party
 
@@ -23,6 +24,7 @@ import emotion
 from emotion.alignment import crop
 from emotion.image import decode
 from emotion.pipeline import Pipeline
+from emotion.pyramid import Pyramid
 
 photo = Path(sys.argv[1]).read_bytes()
 (result,) = Pipeline.load(Path())([photo])
@@ -30,7 +32,7 @@ photo = Path(sys.argv[1]).read_bytes()
 print(json.dumps({
     "from": emotion.__file__,
     "torch": "torch" in sys.modules,
-    "crop": crop(decode(photo), face.detection, face.landmarks).tolist(),
+    "crop": crop(Pyramid(decode(photo)), face.detection, face.landmarks).tolist(),
     "probabilities": face.probabilities,
 }))
 """
@@ -48,7 +50,7 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_archive_holds_the_handler_and_nothing_else(unpacked: Path) -> None:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
     package = {f"emotion/{path.name}" for path in (ROOT / "emotion").glob("*.py")}
-    models = {"emotion.onnx", third_party.CENTERFACE.name, third_party.LANDMARKS.name}
+    models = {"emotion.onnx", third_party.INT8_DETECTOR.name, third_party.LANDMARKS.name}
     assert found == package | models | {"emotion_handler.py", "model-config.yaml", "MAR-INF/MANIFEST.json"}
 
 
@@ -70,7 +72,7 @@ def test_the_archive_computes_the_same_crop_and_probabilities(unpacked: Path, pi
     (result,) = analyse(pipeline, photo_bytes("smiling"))
     (face,) = result.faces
     np.testing.assert_allclose(shipped["probabilities"], face.probabilities, atol=1e-6)
-    here = crop(decode(photo_bytes("smiling")), face.detection, face.landmarks)
+    here = crop(Pyramid(decode(photo_bytes("smiling"))), face.detection, face.landmarks)
     np.testing.assert_array_equal(np.array(shipped["crop"]), here)
 
 
