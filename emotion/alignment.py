@@ -26,8 +26,8 @@ NEAREST_STEP = 0.75
 """Pixels of the halved copy per sample, from which on it is used: it then has between 0.75 and 1.5."""
 
 SAMPLES = 4
-"""A crop is sampled at a multiple of its size, up to this, and averaged down: large faces do not alias, and at a multiple
-of two the network would read half a point less."""
+"""A crop is sampled at a multiple of its size, up to this, and averaged down: large faces do not alias. At a
+multiple of two the crops lose sharpness that the network was trained on."""
 
 
 @dataclass(frozen=True)

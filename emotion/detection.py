@@ -8,6 +8,7 @@ and what it costs beside other rules.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -59,8 +60,11 @@ FACE_IN_TURNED_TILE, HEIGHT_TO_WIDTH = 20.0, 1.27
 TILES_AT_ONCE = 16
 """Most tiles in one call of the network; bounds memory."""
 
-MIN_CONFIDENCE, SUSPICION = 0.5, 0.045
+MIN_CONFIDENCE, SUSPICION = 0.5, 0.04
 """Confidence from which on a box is a face, and from which on it is worth a tile."""
+
+VOTES_FROM = 0.2
+"""Share of a peak's confidence from which on the cells around it have a say in its box."""
 
 MAX_OVERLAP = 0.3
 """Of two boxes that overlap more than this (intersection over union), the weaker one goes."""
@@ -109,13 +113,13 @@ class Detector:
         faces = [Detection(*map(float, box)) for box in boxes]
         return sorted(faces, key=lambda face: face.width * face.height, reverse=True)
 
-    def confidences_by_turn(self, photo: Pyramid, face: Detection) -> np.ndarray:
-        """How sure the network is, float `[4]`, that there is a face where `face` was found, with the photo turned
-        clockwise by none, one, two and three quarter turns. It is a good deal surer of an upright face."""
-        side = math.sqrt(face.width * face.height) / HEIGHT_TO_WIDTH**0.5
+    def confidences_turned(self, photo: Pyramid, face: Detection, quarter_turns: Sequence[int]) -> np.ndarray:
+        """How sure the network is, float `[N]`, that there is a face where `face` was found, with the photo turned
+        clockwise by each of N `quarter_turns`, in a small tile: a good deal surer if the face then stands upright."""
+        side = math.sqrt(face.width * face.height / HEIGHT_TO_WIDTH)
         middle = np.array([face.x + face.width / 2, face.y + face.height / 2])
         tile = _cut_tile(photo, middle, max(side / FACE_IN_TURNED_TILE, 1.0))
-        (maps,) = self._session.run(None, {"image": np.stack([np.rot90(tile, -turns) for turns in range(4)])})
+        (maps,) = self._session.run(None, {"image": np.stack([np.rot90(tile, -turns) for turns in quarter_turns])})
         rim = TILE // STRIDE // 4
         peaks: np.ndarray = maps[:, 0, rim:-rim, rim:-rim].max(axis=(1, 2))
         confidences: np.ndarray = 1 / (1 + np.exp(-peaks))
@@ -240,10 +244,18 @@ def _boxes(maps: np.ndarray, threshold: float) -> np.ndarray:
     if len(rows) > MOST_BOXES:
         strongest = np.argpartition(-logits[rows, columns], MOST_BOXES)[:MOST_BOXES]
         rows, columns = rows[strongest], columns[strongest]
-    logit, log_height, log_width, down, right = maps[:, rows, columns].astype(np.float64)
-    heights, widths = np.exp(log_height) * STRIDE, np.exp(log_width) * STRIDE
-    left, top = (columns + right + 0.5) * STRIDE - widths / 2, (rows + down + 0.5) * STRIDE - heights / 2
-    return np.stack([left, top, widths, heights, 1 / (1 + np.exp(-logit))], axis=1)
+    # A peak and its neighbours each have a box of their own; their mean is steadier than any of them.
+    across, down = np.meshgrid((-1, 0, 1), (-1, 0, 1))
+    near_rows = np.clip(rows[:, None] + down.reshape(1, -1), 0, logits.shape[0] - 1)
+    near_columns = np.clip(columns[:, None] + across.reshape(1, -1), 0, logits.shape[1] - 1)
+    logit, log_heights, log_widths, downs, rights = maps[:, near_rows, near_columns].astype(np.float64)
+    confidences = 1 / (1 + np.exp(-logit))
+    peak = confidences[:, 4:5]
+    weights = np.where(confidences > VOTES_FROM * peak, confidences, 0.0)
+    middle_x, middle_y = (near_columns + rights + 0.5) * STRIDE, (near_rows + downs + 0.5) * STRIDE
+    voters = np.stack([middle_x, middle_y, np.exp(log_widths) * STRIDE, np.exp(log_heights) * STRIDE])
+    x, y, width, height = (voters * weights).sum(axis=2) / weights.sum(axis=1)
+    return np.stack([x - width / 2, y - height / 2, width, height, peak[:, 0]], axis=1)
 
 
 def _cut_tile(photo: Pyramid, middle: np.ndarray, step: float) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Photographs that were stored on their side or upside down, without the EXIF tag that says so.
 
 CenterFace finds many faces that lie on their side, and its boxes do not tell. But cut out small, a face that stands
-upright makes it surer by 0.25 and more than the same face turned: in 61 of 61 photographs turned by hand.
+upright is one with a confidence of 0.46 to 0.71 and a turned one of 0.02 to 0.43, in 61 photographs turned by hand.
 """
 
 import numpy as np
@@ -16,8 +16,8 @@ TURNS = (90, 270, 180)
 CERTAIN = 0.87
 """Confidence from which on a face is taken to stand upright: most upright faces have it, and few others."""
 
-MARGIN = 0.2
-"""By how much a turned face must be surer than the upright one."""
+UPRIGHT, MARGIN = 0.45, 0.2
+"""Confidence in a small tile from which on a face stands upright, and by how much a turned one must exceed it."""
 
 MIN_CONFIDENCE = 0.6
 """Of a face in a turned photo: three more looks are three more chances to see one where there is none."""
@@ -46,9 +46,12 @@ def _turn_of(detector: Detector, photo: Pyramid, faces: list[Detection]) -> int:
     surest = max(faces, key=lambda face: face.confidence)
     if surest.confidence >= CERTAIN:
         return 0
-    confidences = detector.confidences_by_turn(photo, surest)
+    (upright,) = detector.confidences_turned(photo, surest, (0,))
+    if upright >= UPRIGHT:
+        return 0
+    confidences = detector.confidences_turned(photo, surest, [degrees // 90 for degrees in TURNS])
     best = int(np.argmax(confidences))
-    return 90 * best if confidences[best] > confidences[0] + MARGIN else 0
+    return TURNS[best] if confidences[best] > upright + MARGIN else 0
 
 
 def _turn_that_shows_any(detector: Detector, photo: Pyramid) -> int:
