@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -77,7 +78,8 @@ def torchserve(
     """
     for name, port in vars(addresses).items():
         check_port(name, port)
-    if not archive.is_file():
+    # TorchServe takes any file for an archive, and then its workers die without a word.
+    if not zipfile.is_zipfile(archive):
         raise ServerFailed(f"no model archive at {archive}; build it with `make mar`")
     with (
         tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as scratch,
