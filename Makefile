@@ -14,7 +14,7 @@ OUT ?= report.json
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar train compress release evaluate pipeline framing bench bench-client bench-capacity \
+.PHONY: run test serve mar train compress release reports evaluate pipeline framing bench bench-client bench-capacity \
 	bench-autoscaling image image-test lint policy lock clean
 .DELETE_ON_ERROR:
 
@@ -69,8 +69,15 @@ release: $(BIN)/.installed
 	for recipe in $(TEACHERS) $(NETWORK) $(NETWORK)-pruned; do \
 		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe $(OPTIONS) || exit; done
 	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
+	$(MAKE) reports
+
+# Everything that depends on the served network: its report and card, the golden results, drift reference and rules.
+reports: $(BIN)/.installed model_store/emotion.mar
+	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
 	$(BIN)/python -m training.model_card
+	$(BIN)/python -m tests.golden
+	$(BIN)/python -m monitoring.build
 
 evaluate: $(BIN)/.installed
 	$(need-data)
