@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from emotion.labels import LABELS
@@ -33,6 +33,7 @@ from training.corruption import paired_views
 from training.data import DataError, Split, load_splits, load_votes, save_fingerprints
 from training.distillation import Teachers, distillation_loss
 from training.duplicates import without_copies
+from training.merging import settle
 from training.network import EmotionNetwork, NetworkConfig
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
@@ -49,9 +50,6 @@ VOTES_FILE = "fer2013new.csv"
 
 RANKING_FACES = 2048
 """On which pruning ranks the channels."""
-
-SETTLING_FACES = 8192
-"""Training faces whose statistics an exported network normalizes with; all of them give the same to 0.1 points."""
 
 
 def main() -> None:
@@ -224,7 +222,7 @@ class Run:
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.average.module.state_dict())
         if self.recipe.optimization.settle:
-            self._settle(network)
+            settle(network, self.images, self.recipe.optimization.batch_size)
         network.eval()
         logits = predict_logits(network, validation.images, self.device)
         artifact = Artifact(
@@ -241,15 +239,6 @@ class Run:
         )
         save_artifact(artifact, path)
         return path
-
-    def _settle(self, network: EmotionNetwork) -> None:
-        """Give batch normalization the statistics of faces as they are served: whole, and not augmented.
-
-        Those gathered in training are of cropped and altered faces (Touvron et al. 2019, "Fixing the train-test
-        resolution discrepancy"; Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm").
-        """
-        faces = self.images[:: -(-len(self.images) // SETTLING_FACES)]
-        update_bn((batch.float() for batch in faces.split(self.recipe.optimization.batch_size)), network, self.device)
 
     def _views(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What the student sees of the faces `batch`, and what its teachers answer to the undamaged view, `[N, 7]`."""
