@@ -11,11 +11,12 @@ VERSION ?= 2.1.0
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
 OUT ?= report.json
+STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar train compress release reports evaluate pipeline framing bench bench-client bench-capacity \
-	bench-autoscaling image image-test lint policy lock clean
+.PHONY: run test serve mar train compress release reports evaluate stress pipeline framing bench bench-client \
+	bench-capacity bench-autoscaling image image-test lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -82,6 +83,12 @@ reports: $(BIN)/.installed model_store/emotion.mar
 evaluate: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split $(SPLIT) --model $(MODEL) --out $(OUT)
+
+# Accuracy and confidence under noise, blur, compression, bad light and occlusion: stress.json, STRESS.md, stress.png.
+# MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; OPTIONS="--faces 1000" is a quick look.
+stress: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.stress --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
 
 # Accuracy through detection, alignment and cropping, next to the bare crops.
 pipeline: $(BIN)/.installed model_store/emotion.mar

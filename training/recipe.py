@@ -39,6 +39,21 @@ class AugmentationRecipe(_Section):
     erasing: float = Field(ge=0, le=1, description="probability that a rectangle is erased")
 
 
+class CorruptionRecipe(_Section):
+    """How often a training face suffers what photographs suffer; the strengths stand in `training.corruption`.
+
+    Probabilities, each for itself, of the faces that are not left intact.
+    """
+
+    intact: float = Field(ge=0, le=1, description="share of the faces that suffer nothing of it")
+    cover: float = Field(ge=0, le=1, description="glasses, mask, hand, hair, or anything, in front of the face")
+    light: float = Field(ge=0, le=1, description="exposure, contrast, darkness with noise, glare, cast shadow")
+    blur: float = Field(ge=0, le=1, description="Gaussian, defocus or motion")
+    shrink: float = Field(ge=0, le=1, description="to few pixels and back")
+    noise: float = Field(ge=0, le=1, description="Gaussian, shot or impulse")
+    jpeg: float = Field(ge=0, le=1, description="compression")
+
+
 class MixingRecipe(_Section):
     """See `training.augmentation.mix`; the probabilities are of a batch."""
 
@@ -82,9 +97,15 @@ class OptimizationRecipe(_Section):
 class DistillationRecipe(_Section):
     """Targets from an ensemble of trained networks (Hinton et al. 2015)."""
 
-    teachers: tuple[str, ...] = Field(min_length=1, description="artifacts, as paths inside the folder of runs")
+    teachers: tuple[str, ...] = Field(
+        min_length=1, description="artifacts, as paths inside the folder of runs or model_store/weights"
+    )
     weight: float = Field(ge=0, le=1, description="share of the teachers' answer in the target, the label has the rest")
-    temperature: float = Field(gt=0, description="divides the teachers' logits")
+    temperature: float = Field(gt=0, description="divides the teachers' logits, and the student's where each view")
+    each_view: bool = Field(
+        default=False,
+        description="the teachers answer each undamaged view instead of each face once; temperature on both sides, T²",
+    )
     votes: bool = Field(default=False, description="the teachers know the FER+ votes too; needs [votes]")
 
 
@@ -97,7 +118,7 @@ class VotesRecipe(_Section):
 class StartRecipe(_Section):
     """Go on from a trained network; all of it or, pruned, a part."""
 
-    network: str = Field(description="its artifact, as a path inside the folder of runs")
+    network: str = Field(description="its artifact, as a path inside the folder of runs or model_store/weights")
     prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
 
@@ -108,11 +129,11 @@ class Recipe(_Section):
     name: str
     version: str
     seed: int
-    drop_duplicates: bool = Field(default=False, description="train without the images that validation has too")
     network: NetworkRecipe | None = None
     start: StartRecipe | None = None
     augmentation: AugmentationRecipe
     optimization: OptimizationRecipe
+    corruption: CorruptionRecipe | None = None
     mixing: MixingRecipe | None = None
     distillation: DistillationRecipe | None = None
     votes: VotesRecipe | None = None
@@ -127,6 +148,15 @@ class Recipe(_Section):
     def _votes_for_teachers(self) -> "Recipe":
         if self.distillation and self.distillation.votes and not self.votes:
             raise ValueError("distillation.votes is true, and there is no section [votes], which loads them")
+        return self
+
+    @model_validator(mode="after")
+    def _views_for_teachers(self) -> "Recipe":
+        if self.distillation and self.distillation.each_view:
+            if self.corruption is None:
+                raise ValueError("distillation.each_view is true, and there is no section [corruption] to make views")
+            if self.distillation.votes or self.mixing:
+                raise ValueError("distillation.each_view is true, which goes with neither its votes nor [mixing]")
         return self
 
     def is_written_as(self, text: str) -> bool:

@@ -203,13 +203,6 @@ def test_a_student_of_teachers_who_know_the_votes(handful: Split, tmp_path: Path
     assert evaluate(load_artifact(trained), handful, trained_on=None)["accuracy"] == 1.0
 
 
-def test_duplicates_of_the_validation_split_can_be_left_out(handful: Split, tmp_path: Path) -> None:
-    recipe = tiny_recipe(epochs=1).model_copy(update={"drop_duplicates": True})
-    validation = handful.where(np.arange(len(handful)) < 10)
-    artifact = load_artifact(train(recipe, handful, validation, tmp_path, CPU))
-    assert artifact.training["images"] == len(handful) - 10
-
-
 def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: Path) -> None:
     train(tiny_recipe(), handful, handful, tmp_path / "whole", CPU)
     start = StartRecipe(network="whole/emotion.pt", prune=0.3, round_to=4)
