@@ -11,6 +11,7 @@ model was trained on.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -50,6 +51,7 @@ def main() -> None:
     classifier = members[0] if len(members) == 1 else Ensemble(members)
     trained_on = load_fingerprints(arguments.model[0].with_name("fingerprints.npy"))
     report = evaluate(classifier, split, trained_on, arguments.mirror)
+    report["model"]["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in arguments.model]
     arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print_report(report)
     written = [arguments.out, *(write_plots(report, arguments.plots) if arguments.plots else [])]

@@ -79,5 +79,41 @@ def plot_coverage(report: dict[str, Any]) -> Any:
     return figure
 
 
+def save_stress(report: dict[str, Any], path: Path) -> None:
+    """Write `plot_stress` as a PNG file."""
+    figure = plot_stress(report)
+    figure.savefig(path, dpi=80)
+    plt.close(figure)
+
+
+def plot_stress(report: dict[str, Any]) -> Any:
+    """Accuracy and stated confidence against strength, a small picture for each condition of `training.stress`."""
+    rows = report["conditions"]
+    wide = 5
+    high = -(-len(rows) // wide)
+    size = (2.5 * wide, 1.9 * high + 0.6)
+    figure, grid = plt.subplots(high, wide, figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(rows) :]:
+        axes.set_axis_off()
+    for axes, row in zip(grid.flat, rows, strict=False):
+        strengths = [f"{each['strength']:g}" for each in row["cells"]]
+        axes.axhline(report["clean"]["accuracy"], color="0.7", linewidth=1, label="accuracy on undamaged faces")
+        for key, style in (("confidence", "--"), ("accuracy", "-")):
+            values = [each[key] for each in row["cells"]]
+            colour = ACCENT if key == "accuracy" else INK
+            axes.plot(strengths, values, style, color=colour, marker="o", markersize=3, label=key)
+        axes.set_title(row["name"] + ("" if row["trained"] else " *"), fontsize=10)
+        axes.set_xlabel(row["unit"], fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.set_ylim(0, 1)
+    figure.legend(*grid.flat[0].get_legend_handles_labels(), fontsize=8, loc="outside lower center", ncols=3)
+    figure.suptitle(f"{report['model']['name']} {report['model']['version']}: {_where_stressed(report)}", fontsize=11)
+    return figure
+
+
+def _where_stressed(report: dict[str, Any]) -> str:
+    return f"{report['data']['count']:,} faces of {report['data']['name']}, damaged"
+
+
 def _where(report: dict[str, Any]) -> str:
     return f"{report['data']['name']}, {report['count']:,} faces"
