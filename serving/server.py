@@ -72,7 +72,7 @@ def add_port_arguments(parser: argparse.ArgumentParser) -> None:
 def torchserve(
     addresses: Addresses, archive: Path = ARCHIVE, host: str = "127.0.0.1"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A TorchServe process with `archive` loading, and a folder of its own for all it writes, removed afterwards.
+    """A TorchServe process that loads `archive`; all it writes goes into a folder that is removed afterwards.
 
     `host`: where inference and metrics listen; management never leaves loopback.
     """
@@ -112,7 +112,7 @@ def is_ready(addresses: Addresses) -> bool:
 
 
 def check_port(name: str, port: int) -> None:
-    """Raise `ServerFailed` if `port` is taken; otherwise whoever listens there would answer in our place."""
+    """Raise `ServerFailed` if `port` is taken; whoever listens there would answer in the server's place."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -142,7 +142,7 @@ def command(archive: Path, scratch: Path) -> list[str]:
 
 
 def environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, str]:
-    """The variables of that command: this process's own, and TorchServe's."""
+    """Environment variables for that command: this process's own, and TorchServe's."""
     variables = dict(os.environ)
     # It would come before the archive on the workers' path, and repository code would shadow the archive's.
     variables.pop("PYTHONPATH", None)
