@@ -32,7 +32,7 @@ MINUTE, HOUR = 60.0, 3600.0
 
 @dataclass(frozen=True)
 class Scenario:
-    """A load over so many seconds."""
+    """A load and its duration in seconds."""
 
     title: str
     duration: float
@@ -40,7 +40,7 @@ class Scenario:
 
 
 def day(now: float) -> float:
-    """Night at 8, a peak of 150 in the evening, a smaller one at noon."""
+    """8 at night, a peak of 150 in the evening, and a smaller one at noon."""
     hour = now / HOUR % 24
     noon, evening = (math.exp(-(((hour - middle) / width) ** 2)) for middle, width in ((12.5, 2.5), (20.0, 2.0)))
     return 8 + 90 * noon + 142 * evening
@@ -52,12 +52,12 @@ def spike(now: float) -> float:
 
 
 def bursts(now: float) -> float:
-    """40, and every five minutes a minute of 250: what tempts a policy to let pods go too early."""
+    """40, and every five minutes a minute of 250, which tempts a policy to let pods go too early."""
     return 250 if now % (5 * MINUTE) >= 4 * MINUTE else 40
 
 
 def ramp(now: float) -> float:
-    """From 10 to 10,000 in forty minutes, and five minutes of it."""
+    """From 10 to 10,000 in forty minutes, then 10,000 for five minutes."""
     return min(10 + 9990 * now / (40 * MINUTE), 10_000)
 
 
@@ -69,14 +69,14 @@ SCENARIOS = {
 }
 
 MANIFESTS = "the manifests'"
-"""Name of the policy that the manifests carry."""
+"""The name of the manifests' own policy."""
 
 RAW = "raw counter"
-"""The upstream sample's idea: the counter of microseconds ever waited."""
+"""What TorchServe's own sample scales on: the counter of all microseconds that photos ever waited."""
 
 
 def policies() -> dict[str, Policy]:
-    """The manifests' policy, with production's bounds, and its rivals, each different in one respect."""
+    """The manifests' policy, with production's bounds, and its rivals, which each differ from it in one respect."""
     ours = from_manifests()
     queue, wait, busy = "emotion_queue_depth", "emotion_queue_wait_seconds", "emotion_workers_busy"
 
@@ -109,19 +109,19 @@ def policies() -> dict[str, Policy]:
 
 
 def from_manifests() -> Policy:
-    """The base's autoscaler within the bounds of the overlay for production."""
+    """The base's autoscaler with the bounds of the overlay `prod`."""
     patches = (yaml.safe_load(each["patch"]) for each in yaml.safe_load(PROD.read_text(encoding="utf-8"))["patches"])
     (bounds,) = (each["spec"] for each in patches if each["kind"] == "HorizontalPodAutoscaler")
     return replace(read(reference.autoscaler()), least=bounds["minReplicas"], most=bounds["maxReplicas"])
 
 
 def raw_counter(cluster: Cluster) -> dict[str, list[float | None]]:
-    """Microseconds ever waited, by pod."""
+    """All microseconds that photos ever waited, for each pod."""
     return {RAW: [server.waited * 1e6 if server.ready else None for server in cluster.servers]}
 
 
 def run(scenario: str, name: str, seed: int) -> dict[str, Any]:
-    """One row of the table, and the timeline for the plot."""
+    """One row of the table, with the timeline for the plot."""
     started = time.monotonic()
     chosen = SCENARIOS[scenario]
     signals = raw_counter if name == RAW else None
@@ -184,7 +184,7 @@ def main() -> None:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Markdown, one table a load."""
+    """Markdown: one table for each load."""
     lines: list[str] = []
     for scenario, chosen in SCENARIOS.items():
         some = [row for row in rows if row["scenario"] == scenario]
@@ -229,7 +229,7 @@ manifests.
 
 
 SHOWN = (MANIFESTS, "… without busy and wait", "… busy alone (as CPU)", RAW)
-"""Policies in the plot: all of them would hide each other."""
+"""The policies in the plot; all of them would hide each other."""
 
 
 def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
