@@ -4,8 +4,8 @@
 #   make image-test    builds both, starts the server from the image's own files and sends it a photo
 #
 # BASE           a slim Python 3.11; Debian-based, because the wheels need glibc
-# TORCH_BACKEND  what `uv --torch-backend` takes; empty: whichever build the configured index has. TorchServe's worker only
-#                imports torch and ONNX Runtime does the work on the CPU, so a build for GPUs would only be larger.
+# TORCH_BACKEND  what `uv --torch-backend` takes; empty: whichever build the configured index has. A build for GPUs would
+#                only be larger: TorchServe's worker imports torch, but ONNX Runtime does the work, on the CPU.
 ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
 
 # --- tools that only building needs: never in an image -----------------------------------------------------------------
@@ -80,5 +80,5 @@ COPY --from=archive /build/model_store/emotion.mar model_store/
 # Inference and metrics on all addresses; management stays on loopback.
 EXPOSE 8080 8082 8083
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s CMD ["python", "-m", "serving.healthcheck"]
-# It replaces itself by Java, so signals reach the JVM.
+# It replaces itself with Java, so signals reach the JVM.
 CMD ["python", "-m", "serving.container"]
