@@ -121,7 +121,9 @@ class JsonRequest(_Part):
 
 
 class FormRequest(_Part):
-    """A photo as a part of a form."""
+    """A photo as the one part of a form."""
+
+    model_config = ConfigDict(extra="forbid")
 
     data: Annotated[bytes, WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"})]
     """The file."""

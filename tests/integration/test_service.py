@@ -110,6 +110,14 @@ def test_multipart_without_the_field_says_which(server: Addresses, http: request
     assert "'data'" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("name", ["X-Request-Id", "X-Request-Start"])
+def test_a_forms_part_named_like_a_header_is_only_a_part(server: Addresses, http: requests.Session, name: str) -> None:
+    parts = {name: ("1", b"1"), "data": ("me.jpg", photo_bytes("smiling"))}
+    response = http.post(server.predictions, files=parts, timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert len(response.json()["faces"]) == 1
+
+
 def test_a_landscape_is_no_error(server: Addresses, http: requests.Session) -> None:
     response = post(http, server, photo_bytes("landscape"))
     assert response.status_code == 200
