@@ -1,5 +1,6 @@
 """Scores, against scikit-learn and by hand."""
 
+import hashlib
 import json
 
 import numpy as np
@@ -9,7 +10,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 from emotion.classifier import probabilities, softmax
 from emotion.labels import LABELS
 from training.artifact import load_classifier
-from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, score
+from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, reliability, score
 from training.model_card import MODEL_STORE, model_card
 from training.scoring import Ensemble
 
@@ -65,6 +66,15 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     assert expected_calibration_error(probabilities, honest) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_bin_of_confidence_has_an_interval_unless_it_holds_few_faces() -> None:
+    probabilities = np.full((109, 7), 0.2 / 6)
+    probabilities[:, 0] = 0.8
+    probabilities[100:, 0] = 0.5
+    bins = {each["count"]: each for each in reliability(probabilities, np.array([0] * 80 + [1] * 29))}
+    assert bins[100]["accuracy_interval"] == pytest.approx([0.8 - 1.96 * 0.04, 0.8 + 1.96 * 0.04], abs=1e-4)
+    assert bins[9]["accuracy_interval"] is None
+
+
 def test_a_temperature_that_generalizes_keeps_its_calibration_on_other_folds() -> None:
     generator = np.random.default_rng(0)
     honest = generator.normal(size=(4000, 7)) * 2
@@ -77,7 +87,7 @@ def test_a_temperature_that_generalizes_keeps_its_calibration_on_other_folds() -
 
 
 def test_the_model_card_is_written_from_the_reports() -> None:
-    """Run `python -m training.model_card` after a new report."""
+    """Stale: `python -m training.model_card` writes it anew."""
     assert (MODEL_STORE / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(MODEL_STORE)
 
 
@@ -86,7 +96,13 @@ def test_the_reports_are_those_of_the_served_model() -> None:
     report = json.loads((MODEL_STORE / "report.json").read_text(encoding="utf-8"))
     compression = json.loads((MODEL_STORE / "compression.json").read_text(encoding="utf-8"))
     shipped = compression["points"][compression["shipped"]]
-    assert report["model"] == {"name": served.name, "version": served.version, "runtime": served.runtime}
+    model = MODEL_STORE / "emotion.onnx"
+    assert report["model"] == {
+        "name": served.name,
+        "version": served.version,
+        "runtime": served.runtime,
+        "sha256": [hashlib.sha256(model.read_bytes()).hexdigest()],
+    }, "stale: `make reports DATA=…` writes it anew"
     assert report["temperature"] == served.temperature
     assert shipped["accuracy"] == report["accuracy"]
     assert shipped["bytes"] == (MODEL_STORE / "emotion.onnx").stat().st_size
