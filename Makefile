@@ -14,7 +14,7 @@ STRESS_OUT ?= model_store
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
 .PHONY: run test serve mar train compress release reports evaluate stress pipeline framing bench bench-client \
-	bench-capacity bench-autoscaling image image-test lint policy lock clean
+	bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -37,6 +37,10 @@ lint: $(BIN)/.installed policy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+
+# docs/openapi.json, after a change of emotion/contract.py.
+openapi: $(BIN)/.installed
+	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
 # Everything the manifests can become, and the Dockerfile, against checkov's policies; exceptions in k8s/checkov.yaml.
 policy: $(BIN)/.installed .venv-policy/.installed
