@@ -15,7 +15,7 @@ OUT ?= report.json
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
 .PHONY: run test serve mar wheel version train compress release reports evaluate pipeline framing bench bench-client \
-	bench-capacity bench-autoscaling image image-test lint policy lock clean
+	bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -38,6 +38,7 @@ wheel: $(BIN)/.installed
 # Another version everywhere it stands: make version TO=2.2.0
 version: $(BIN)/.installed
 	$(BIN)/python -m training.version $(TO)
+	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
 test: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m pytest
@@ -47,6 +48,10 @@ lint: $(BIN)/.installed policy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+
+# docs/openapi.json, after a change of emotion/contract.py.
+openapi: $(BIN)/.installed
+	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
 # Everything the manifests can become, and the Dockerfile, against checkov's policies; exceptions in k8s/checkov.yaml.
 policy: $(BIN)/.installed .venv-policy/.installed

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
-from client.api import Face
 from client.results import UNCERTAIN, shown_emotion
+from emotion.contract import Face
 
 INK, PAPER = (255, 255, 255), (16, 24, 40)
 """Labels are light on dark, boxes a light line within a dark one, so that either shows on any photo."""

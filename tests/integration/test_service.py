@@ -11,9 +11,9 @@ import requests
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from client.api import EMOTIONS, Analysis, EmotionClient
+from client.api import EmotionClient
+from emotion.contract import STAGES, Analysis
 from emotion.labels import LABELS
-from emotion.pipeline import STAGES
 from serving.server import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
 from training.artifact import load_classifier
@@ -59,7 +59,7 @@ def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.
     assert set(face) == {"box", "detection_confidence", "landmarks", "emotion", "confidence", "probabilities"}
     assert set(face["box"]) == {"x", "y", "width", "height"}
     assert set(face["landmarks"]) == {"left_eye", "right_eye", "nose"}
-    assert set(face["probabilities"]) == set(EMOTIONS)
+    assert set(face["probabilities"]) == set(LABELS)
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert face["emotion"] == "happy"
     assert face["confidence"] == face["probabilities"]["happy"]

@@ -6,7 +6,6 @@ import pytest
 
 from client import api, settings
 from client.api import (
-    EMOTIONS,
     EmotionClient,
     ImageRefused,
     ServerAway,
@@ -16,6 +15,7 @@ from client.api import (
     TokenRefused,
 )
 from client.concurrency import bounded_map
+from client.results import EMOTIONS
 from emotion.labels import LABELS
 from tests.conftest import photo_bytes
 from tests.unit.local_service import Service, analysis, face
