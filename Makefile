@@ -27,7 +27,7 @@ serve: $(BIN)/.installed model_store/emotion.mar
 mar: model_store/emotion.mar
 
 model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx training/package.py training/third_party.py \
-		$(shell find emotion handler -name '*.py' -o -name '*.yaml')
+		$(shell find emotion handler -name '*.py' -o -name '*.txt' -o -name '*.yaml')
 	$(BIN)/python -m training.package
 
 # The package `emotion` with its model files, for pip: dist/emotion_detection-….whl.
