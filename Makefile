@@ -4,18 +4,17 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-RECIPE ?= vgg-funnel-blend
-NETWORK ?= vgg-funnel-blend
-TEACHERS ?= vgg-small vgg-funnel vgg-funnel-again vgg-funnel-whole
+RECIPE ?= vgg-funnel-robust
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' emotion/__init__.py)
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
 OUT ?= report.json
+STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar wheel version train compress release reports evaluate pipeline framing bench bench-client \
-	bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
+.PHONY: run test serve mar wheel version train compress release reports evaluate stress pipeline framing bench \
+	bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -60,7 +59,7 @@ policy: $(BIN)/.installed .venv-policy/.installed
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --directory runs/manifests
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --file Dockerfile
 
-# IMAGE_ARGS: --build-arg TORCH_BACKEND=cu130 builds for a GPU.
+# IMAGE_ARGS: --build-arg BASE=… builds on another Python 3.11.
 image: $(BIN)/.installed
 	$(BIN)/python -m images.engine --tag $(VERSION) $(IMAGE_ARGS)
 
@@ -72,18 +71,21 @@ train: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE) $(OPTIONS)
 
+# The served network: the average of the committed weights and of what they became by training on with damaged faces.
+SHARES ?= runs/vgg-funnel-robust/emotion.pt=0.5 model_store/weights/emotion-2.1.0.pt=0.5
+
 # Pruning and int8, measured against each other; the best combination goes into model_store/.
 compress: $(BIN)/.installed
 	$(need-data)
-	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
+	$(BIN)/python -m training.compress --data $(DATA) --version $(VERSION)
 
-# From the data file to everything in model_store/: each step is skipped or resumed where it was done before.
+# From the committed weights to everything in model_store/; training that is done is not done again.
 release: $(BIN)/.installed
 	$(need-data)
-	for recipe in $(TEACHERS) $(NETWORK) $(NETWORK)-pruned; do \
-		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe $(OPTIONS) || exit; done
-	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
-	$(MAKE) reports
+	$(BIN)/python -m training.train --data $(DATA) --recipe vgg-funnel-robust $(OPTIONS)
+	$(BIN)/python -m training.average --data $(DATA) --version $(VERSION) --out runs/served/emotion.pt $(SHARES)
+	$(BIN)/python -m training.train --data $(DATA) --recipe served-pruned $(OPTIONS)
+	$(MAKE) compress reports
 
 # Everything that depends on the served network: its report and card, the golden results, drift reference and rules.
 reports: $(BIN)/.installed model_store/emotion.mar
@@ -96,6 +98,12 @@ reports: $(BIN)/.installed model_store/emotion.mar
 evaluate: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split $(SPLIT) --model $(MODEL) --out $(OUT)
+
+# Accuracy and confidence under noise, blur, compression, bad light and occlusion: stress.json, STRESS.md, stress.png.
+# MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; OPTIONS="--faces 1000" is a quick look.
+stress: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.stress --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
 
 # Accuracy through detection, alignment and cropping, next to the bare crops.
 pipeline: $(BIN)/.installed model_store/emotion.mar

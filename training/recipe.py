@@ -39,6 +39,21 @@ class AugmentationRecipe(_Section):
     erasing: float = Field(ge=0, le=1, description="probability that a rectangle is erased")
 
 
+class CorruptionRecipe(_Section):
+    """How often a training face suffers what photographs suffer; the strengths stand in `training.corruption`.
+
+    Probabilities, each for itself, of the faces that are not left intact.
+    """
+
+    intact: float = Field(ge=0, le=1, description="share of the faces that suffer nothing of it")
+    cover: float = Field(ge=0, le=1, description="glasses, mask, hand, hair, or anything, in front of the face")
+    light: float = Field(ge=0, le=1, description="exposure, contrast, darkness with noise, glare, cast shadow")
+    blur: float = Field(ge=0, le=1, description="Gaussian, defocus or motion")
+    shrink: float = Field(ge=0, le=1, description="to few pixels and back")
+    noise: float = Field(ge=0, le=1, description="Gaussian, shot or impulse")
+    jpeg: float = Field(ge=0, le=1, description="compression")
+
+
 class MixingRecipe(_Section):
     """See `training.augmentation.mix`; the probabilities are of a batch."""
 
@@ -80,12 +95,13 @@ class OptimizationRecipe(_Section):
 
 
 class DistillationRecipe(_Section):
-    """Targets from an ensemble of trained networks (Hinton et al. 2015)."""
+    """An ensemble of trained networks as teachers; see `training.distillation`."""
 
-    teachers: tuple[str, ...] = Field(min_length=1, description="artifacts, as paths inside the folder of runs")
-    weight: float = Field(ge=0, le=1, description="share of the teachers' answer in the target, the label has the rest")
-    temperature: float = Field(gt=0, description="divides the teachers' logits")
-    votes: bool = Field(default=False, description="the teachers know the FER+ votes too; needs [votes]")
+    teachers: tuple[str, ...] = Field(
+        min_length=1, description="artifacts, as paths inside the folder of runs or model_store/weights"
+    )
+    weight: float = Field(ge=0, le=1, description="of the teachers' answers in the loss; the labels have the rest")
+    temperature: float = Field(gt=0, description="divides the teachers' logits and the student's")
 
 
 class VotesRecipe(_Section):
@@ -97,7 +113,7 @@ class VotesRecipe(_Section):
 class StartRecipe(_Section):
     """Go on from a trained network; all of it or, pruned, a part."""
 
-    network: str = Field(description="its artifact, as a path inside the folder of runs")
+    network: str = Field(description="its artifact, as a path inside the folder of runs or model_store/weights")
     prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
 
@@ -108,11 +124,11 @@ class Recipe(_Section):
     name: str
     version: str
     seed: int
-    drop_duplicates: bool = Field(default=False, description="train without the images that validation has too")
     network: NetworkRecipe | None = None
     start: StartRecipe | None = None
     augmentation: AugmentationRecipe
     optimization: OptimizationRecipe
+    corruption: CorruptionRecipe | None = None
     mixing: MixingRecipe | None = None
     distillation: DistillationRecipe | None = None
     votes: VotesRecipe | None = None
@@ -124,9 +140,9 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
-    def _votes_for_teachers(self) -> "Recipe":
-        if self.distillation and self.distillation.votes and not self.votes:
-            raise ValueError("distillation.votes is true, and there is no section [votes], which loads them")
+    def _whole_faces_for_teachers(self) -> "Recipe":
+        if self.distillation and self.mixing:
+            raise ValueError("teachers answer single faces, so [distillation] does not go with [mixing]")
         return self
 
     def is_written_as(self, text: str) -> bool:

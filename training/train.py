@@ -8,7 +8,8 @@ goes on from there), where the recipe has several cycles `cycle-1.pt`, … after
 `emotion.pt`. The weights are those of the last epoch's moving average; no epoch is picked by its score.
 
 A recipe with `[votes]` reads FER+'s `fer2013new.csv` beside the data. The artifacts of other runs that a recipe builds
-on, teachers or the network to prune, are looked for in the folder that holds the run's own.
+on, teachers or the network to begin with, are looked for in the folder that holds the run's own, and then among those
+in `model_store/weights/`. Faces that PublicTest has too are never trained on.
 """
 
 import argparse
@@ -20,32 +21,35 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from emotion.labels import LABELS
 from training.artifact import Artifact, load_artifact, save_artifact
 from training.augmentation import augment, mix
-from training.data import DataError, Split, fingerprints, load_splits, load_votes, save_fingerprints
+from training.corruption import paired_views
+from training.data import DataError, Split, load_splits, load_votes, save_fingerprints
+from training.distillation import Teachers, distillation_loss
+from training.duplicates import without_copies
+from training.merging import settle
 from training.network import EmotionNetwork, NetworkConfig
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
-from training.targets import informed_by_votes, label_targets, soft_cross_entropy, teacher_targets
+from training.targets import label_targets, soft_cross_entropy
 
 RECIPES = Path(__file__).parent / "recipes"
+
+KEPT = Path(__file__).resolve().parents[1] / "model_store" / "weights"
+"""Artifacts that are committed, for recipes that begin with them."""
 
 VOTES_FILE = "fer2013new.csv"
 """The name under which Microsoft publishes the FER+ votes."""
 
 RANKING_FACES = 2048
 """On which pruning ranks the channels."""
-
-SETTLING_FACES = 8192
-"""Training faces whose statistics an exported network normalizes with; all of them give the same to 0.1 points."""
 
 
 def main() -> None:
@@ -57,6 +61,7 @@ def main() -> None:
         if recipe.votes:
             votes = load_votes(arguments.data.with_name(VOTES_FILE), "train", len(training))
             training = replace(training, votes=votes)
+        training = without_copies(training, validation)
     except (DataError, RecipeError) as error:
         sys.exit(f"error: {error}")
     execution = Execution(torch.device(arguments.device), arguments.compile)
@@ -87,8 +92,6 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, executi
     `training` is augmented, `validation` is scored after every epoch and calibrates the temperature.
     Raises `RecipeError` when the checkpoint belongs to another recipe, or an artifact the recipe builds on is missing.
     """
-    if recipe.drop_duplicates:
-        training = training.where(~np.isin(fingerprints(training.images), fingerprints(validation.images)))
     out.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, training, out.parent, execution)
     run.resume(out / "checkpoint.pt")
@@ -117,6 +120,7 @@ class Run:
         self.images = torch.from_numpy(training.images).unsqueeze(1).to(self.device)
         self.labels = torch.from_numpy(training.labels).to(self.device)
         self.targets = self._targets(runs)
+        self.teachers = self._teachers(runs)
         torch.manual_seed(recipe.seed)
         self.network = self._begin(runs)
         # FER+ has its own head, so that its annotators' habits never reach the one that is served.
@@ -130,7 +134,12 @@ class Run:
         )
         self.parameters = [*self.network.parameters(), *(self.votes_head.parameters() if recipe.votes else ())]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=settings.peak_learning_rate, weight_decay=settings.weight_decay
+            [
+                {"params": [each for each in self.parameters if each.ndim > 1], "weight_decay": settings.weight_decay},
+                # Biases, and what scales and shifts a normalized channel, have no size that decay should keep small.
+                {"params": [each for each in self.parameters if each.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=settings.peak_learning_rate,
         )
         self.schedule = self._one_cycle()
         # The last batch of an epoch is smaller: two programs of fixed shapes are faster than one of any shape.
@@ -153,11 +162,11 @@ class Run:
         order = torch.randperm(len(self.training)).to(self.device)
         title = f"epoch {self.epoch + 1}/{settings.epochs}"
         for batch in tqdm(order.split(settings.batch_size), desc=title, unit="batch", leave=False, disable=None):
-            faces = augment(self.images[batch], self.recipe.augmentation)
+            faces, taught = self._views(batch)
             targets = tuple(each[batch] for each in self.targets)
             if self.recipe.mixing:
                 faces, targets = mix(faces, targets, self.recipe.mixing)
-            loss, logits = self._loss(faces, targets)
+            loss, logits = self._loss(faces, targets, taught)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.parameters, max_norm=5.0)
@@ -213,7 +222,7 @@ class Run:
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.average.module.state_dict())
         if self.recipe.optimization.settle:
-            self._settle(network)
+            settle(network, self.images, self.recipe.optimization.batch_size)
         network.eval()
         logits = predict_logits(network, validation.images, self.device)
         artifact = Artifact(
@@ -231,22 +240,28 @@ class Run:
         save_artifact(artifact, path)
         return path
 
-    def _settle(self, network: EmotionNetwork) -> None:
-        """Give batch normalization the statistics of faces as they are served: whole, and not augmented.
+    def _views(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the student sees of the faces `batch`, and what its teachers answer to the undamaged view, `[N, 7]`."""
+        faces, augmentation = self.images[batch], self.recipe.augmentation
+        if self.recipe.corruption is None:
+            clean = seen = augment(faces, augmentation)
+        else:
+            clean, seen = paired_views(faces, augmentation, self.recipe.corruption)
+        return seen, None if self.teachers is None else self.teachers.answers(clean)
 
-        Those gathered in training are of cropped and altered faces (Touvron et al. 2019, "Fixing the train-test
-        resolution discrepancy"; Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm").
-        """
-        faces = self.images[:: -(-len(self.images) // SETTLING_FACES)]
-        update_bn((batch.float() for batch in faces.split(self.recipe.optimization.batch_size)), network, self.device)
-
-    def _loss(self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _loss(
+        self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...], taught: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss, and the served head's logits."""
         faces = faces.contiguous(memory_format=torch.channels_last)
         # Not on a CPU: bf16 was slower there, measured on one with AVX-512 BF16 and without AMX.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits, votes_logits = self.answers(faces)
         loss = soft_cross_entropy(logits, targets[0])
+        distillation = self.recipe.distillation
+        if distillation and taught is not None:
+            taught_loss = distillation_loss(logits, taught, distillation.temperature)
+            loss = (1 - distillation.weight) * loss + distillation.weight * taught_loss
         if self.recipe.votes:
             loss = loss + self.recipe.votes.weight * soft_cross_entropy(votes_logits, targets[1])
         return loss, logits
@@ -263,14 +278,14 @@ class Run:
             if self.training.votes is None:
                 raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
             votes = torch.from_numpy(self.training.votes).to(self.device)
-        distillation = self.recipe.distillation
-        if distillation:
-            teachers = [load_built_on(runs, name) for name in distillation.teachers]
-            answers = teacher_targets(teachers, self.training, distillation.temperature, self.device).to(self.device)
-            if distillation.votes and votes is not None:
-                answers = informed_by_votes(answers, votes, self.labels)
-            targets = (1 - distillation.weight) * targets + distillation.weight * answers
         return (targets,) if votes is None else (targets, votes)
+
+    def _teachers(self, runs: Path) -> Teachers | None:
+        distillation = self.recipe.distillation
+        if distillation is None:
+            return None
+        artifacts = [load_built_on(runs, name) for name in distillation.teachers]
+        return Teachers(artifacts, distillation.temperature, self.device)
 
     def _begin(self, runs: Path) -> EmotionNetwork:
         if self.recipe.start:
@@ -313,11 +328,13 @@ class Run:
 
 
 def load_built_on(runs: Path, name: str) -> Artifact:
-    """The artifact `name` in the folder `runs`; raises `RecipeError` when it was not trained yet."""
+    """The artifact `name` in the folder `runs`, or else among the committed ones; `RecipeError` when there is none."""
     try:
-        return load_artifact(runs / name)
+        kept = KEPT / name
+        return load_artifact(kept if kept.exists() and not (runs / name).exists() else runs / name)
     except (FileNotFoundError, ValueError) as error:
-        known = ", ".join(sorted(str(path.relative_to(runs)) for path in runs.glob("*/*.pt"))) or "none"
+        paths = [path.relative_to(runs) for path in runs.glob("*/*.pt")] + [path.name for path in KEPT.glob("*.pt")]
+        known = ", ".join(sorted(map(str, paths))) or "none"
         raise RecipeError(f"the recipe builds on {name}: {error}; train that first; {runs} has: {known}") from error
 
 
