@@ -29,7 +29,7 @@ PLACES = (
     ("k8s/base/kustomization.yaml", r"newTag: "),
     ("k8s/overlays/prod/kustomization.yaml", r"newTag: "),
     ("k8s/README.md", r"emotion-(?:server|client):"),
-    ("README.md", r'"name": "emotion", "version": "'),
+    ("README.md", r'"name": "emotion", "version": "|emotion_detection-'),
 )
 """Text files, and what stands before the version in each."""
 
