@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 
 from training.artifact import Artifact, load_artifact, save_artifact
-from training.data import DataError, Split, load_splits, save_fingerprints
+from training.data import DataError, Split, load_fingerprints, load_splits, save_fingerprints
 from training.duplicates import without_copies
 from training.merging import blended, settle
 from training.scoring import fit_temperature, predict_logits
@@ -37,7 +37,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     save_artifact(artifact, arguments.out)
-    save_fingerprints(training, arguments.out.with_name("fingerprints.npy"))
+    inherited = [load_fingerprints(path.with_name("fingerprints.npy")) for path in parts]
+    save_fingerprints(training, arguments.out.with_name("fingerprints.npy"), inherited)
     print(f"{arguments.out}: score it with `make evaluate SPLIT=validation DATA=… MODEL={arguments.out}`")
 
 
