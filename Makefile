@@ -4,9 +4,7 @@
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-RECIPE ?= vgg-funnel-blend
-NETWORK ?= vgg-funnel-blend
-TEACHERS ?= vgg-small vgg-funnel vgg-funnel-again vgg-funnel-whole
+RECIPE ?= vgg-funnel-robust
 VERSION ?= 2.1.0
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
@@ -47,7 +45,7 @@ policy: $(BIN)/.installed .venv-policy/.installed
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --directory runs/manifests
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --file Dockerfile
 
-# IMAGE_ARGS: --build-arg TORCH_BACKEND=cu130 builds for a GPU.
+# IMAGE_ARGS: --build-arg BASE=… builds on another Python 3.11.
 image: $(BIN)/.installed
 	$(BIN)/python -m images.engine --tag $(VERSION) $(IMAGE_ARGS)
 
@@ -59,18 +57,21 @@ train: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE) $(OPTIONS)
 
+# The served network: the average of the committed weights and of what they became by training on with damaged faces.
+SHARES ?= runs/vgg-funnel-robust/emotion.pt=0.5 model_store/weights/emotion-2.1.0.pt=0.5
+
 # Pruning and int8, measured against each other; the best combination goes into model_store/.
 compress: $(BIN)/.installed
 	$(need-data)
-	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
+	$(BIN)/python -m training.compress --data $(DATA) --version $(VERSION)
 
-# From the data file to everything in model_store/: each step is skipped or resumed where it was done before.
+# From the committed weights to everything in model_store/; training that is done is not done again.
 release: $(BIN)/.installed
 	$(need-data)
-	for recipe in $(TEACHERS) $(NETWORK) $(NETWORK)-pruned; do \
-		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe $(OPTIONS) || exit; done
-	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
-	$(MAKE) reports
+	$(BIN)/python -m training.train --data $(DATA) --recipe vgg-funnel-robust $(OPTIONS)
+	$(BIN)/python -m training.average --data $(DATA) --version $(VERSION) --out runs/served/emotion.pt $(SHARES)
+	$(BIN)/python -m training.train --data $(DATA) --recipe served-pruned $(OPTIONS)
+	$(MAKE) compress reports
 
 # Everything that depends on the served network: its report and card, the golden results, drift reference and rules.
 reports: $(BIN)/.installed model_store/emotion.mar

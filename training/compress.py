@@ -2,7 +2,7 @@
 
     python -m training.compress --data fer2013.csv.gz
 
-Takes a network and its pruned descendant, as `vgg-funnel-blend/emotion.pt` and `vgg-funnel-blend-pruned/emotion.pt`,
+Takes a network and its pruned descendant, as `served/emotion.pt` and `served-pruned/emotion.pt`,
 from the folder of runs, prints one table, and writes `emotion.onnx` and `compression.json` into `model_store/`. Latency
 is that of one thread, in alternating rounds, so that what else the machine does falls on all of them.
 """
@@ -177,7 +177,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="fer2013.csv, fer2013.csv.gz or icml_face_data.csv")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trained networks")
-    parser.add_argument("--network", default="vgg-funnel-blend", help="the run whose network is compressed")
+    parser.add_argument("--network", default="served", help="the run whose network is compressed")
     parser.add_argument("--version", help="of the served model (default: that of the recipe)")
     parser.add_argument("--rounds", type=int, default=60, help="of the latency measurement")
     parser.add_argument("--out", type=Path, default=Path("model_store"))

@@ -1,7 +1,4 @@
-"""What a student learns from trained networks while it trains: their answers to each view of a face.
-
-`training.targets` has the other way, in which the teachers answer each unaltered face once.
-"""
+"""What a student learns from trained networks while it trains: their answers to the undamaged view of each face."""
 
 import copy
 from itertools import pairwise

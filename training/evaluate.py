@@ -37,6 +37,9 @@ FOLDS = 5
 CALIBRATION_BINS = 15
 """Of the expected calibration error, as in Guo et al. 2017."""
 
+FEWEST = 10
+"""Faces in a bin below which its accuracy says nothing."""
+
 
 def main() -> None:
     arguments = _parse_arguments()
@@ -86,6 +89,9 @@ def evaluate(
         "reliability": reliability(probabilities, split.labels),
         "coverage": coverage(probabilities, split.labels),
     }
+    report["confusion_shares"] = [
+        [_rounded(count / max(sum(row), 1)) for count in row] for row in report["confusion_matrix"]
+    ]
     if trained_on is not None:
         fresh = ~np.isin(fingerprints(split.images), trained_on)
         if fresh.any():  # on the training split itself nothing is left
@@ -149,7 +155,8 @@ def _statistics(confusion: np.ndarray) -> dict[str, np.ndarray]:
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean distance between confidence and accuracy over equally wide bins of confidence (Guo et al. 2017, eq. 3)."""
     bins = reliability(probabilities, labels)
-    return sum(each["count"] * abs(each["accuracy"] - each["confidence"]) for each in bins) / len(labels)
+    gaps: float = sum(each["count"] * abs(each["accuracy"] - each["confidence"]) for each in bins)
+    return gaps / len(labels)
 
 
 def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray) -> float | None:
@@ -170,19 +177,23 @@ def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray)
     return _rounded(expected_calibration_error(probabilities, labels))
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:
-    """Mean confidence, accuracy and number of faces in each of `CALIBRATION_BINS` equally wide bins of confidence."""
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
+    """Mean confidence, accuracy and number of faces in each of `CALIBRATION_BINS` equally wide bins of confidence.
+
+    `accuracy_interval`: at 95 %, by the normal approximation; None where there are fewer than `FEWEST` faces.
+    """
     confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
     index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    members = [index == each for each in range(CALIBRATION_BINS)]
-    return [
-        {
-            "confidence": float(confidence[inside].mean()) if inside.any() else 0.0,
-            "accuracy": float(correct[inside].mean()) if inside.any() else 0.0,
-            "count": int(inside.sum()),
-        }
-        for inside in members
-    ]
+    bins: list[dict[str, Any]] = []
+    for each in range(CALIBRATION_BINS):
+        inside = index == each
+        count = int(inside.sum())
+        accuracy = float(correct[inside].mean()) if count else 0.0
+        error = 1.96 * np.sqrt(accuracy * (1 - accuracy) / max(count, 1))
+        interval = _pair(np.clip([accuracy - error, accuracy + error], 0, 1)) if count >= FEWEST else None
+        mean = float(confidence[inside].mean()) if count else 0.0
+        bins.append({"confidence": mean, "accuracy": accuracy, "count": count, "accuracy_interval": interval})
+    return bins
 
 
 def coverage(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:

@@ -12,9 +12,6 @@ import numpy as np
 
 INK, ACCENT = "#1f2937", "#4263eb"
 
-FEWEST = 10
-"""Faces in a bin below which its accuracy says nothing."""
-
 
 def write_plots(report: dict[str, Any], folder: Path) -> list[Path]:
     """Write the report's confusion matrix, reliability diagram and accuracy-versus-coverage curve as PNG files."""
@@ -33,8 +30,7 @@ def write_plots(report: dict[str, Any], folder: Path) -> list[Path]:
 
 def plot_confusion_matrix(report: dict[str, Any]) -> Any:
     """Rows are true classes, as shares of each; cells also name the count."""
-    counts = np.array(report["confusion_matrix"])
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    counts, shares = np.array(report["confusion_matrix"]), np.array(report["confusion_shares"])
     labels = list(report["per_class"])
     figure, axes = plt.subplots(figsize=(6.6, 5.6), layout="constrained")
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -50,15 +46,14 @@ def plot_confusion_matrix(report: dict[str, Any]) -> Any:
 
 def plot_reliability(report: dict[str, Any]) -> Any:
     """Accuracy against confidence by bin, and how many faces each bin holds."""
-    bins = [each for each in report["reliability"] if each["count"] >= FEWEST]
-    confidence, accuracy, count = (
-        np.array([each[key] for each in bins]) for key in ("confidence", "accuracy", "count")
-    )
+    bins = [each for each in report["reliability"] if each["accuracy_interval"]]
+    confidence, accuracy, count = ([each[key] for each in bins] for key in ("confidence", "accuracy", "count"))
+    low, high = np.array([each["accuracy_interval"] for each in bins]).reshape(-1, 2).T
     figure, (above, below) = plt.subplots(
         2, 1, figsize=(5.6, 5.8), sharex=True, height_ratios=(3, 1), layout="constrained"
     )
     above.plot([0, 1], [0, 1], color="0.6", linestyle="--", label="perfect calibration")
-    error = 1.96 * np.sqrt(accuracy * (1 - accuracy) / count)
+    error = np.abs([accuracy - low, high - accuracy])
     above.errorbar(confidence, accuracy, error, color=ACCENT, marker="o", capsize=3, label="model, 95 % interval")
     above.set(ylabel="accuracy", ylim=(0, 1), title=f"Reliability on {_where(report)}\nECE {report['ece']:.3f}")
     above.legend(loc="upper left")

@@ -95,18 +95,13 @@ class OptimizationRecipe(_Section):
 
 
 class DistillationRecipe(_Section):
-    """Targets from an ensemble of trained networks (Hinton et al. 2015)."""
+    """An ensemble of trained networks as teachers; see `training.distillation`."""
 
     teachers: tuple[str, ...] = Field(
         min_length=1, description="artifacts, as paths inside the folder of runs or model_store/weights"
     )
-    weight: float = Field(ge=0, le=1, description="share of the teachers' answer in the target, the label has the rest")
-    temperature: float = Field(gt=0, description="divides the teachers' logits, and the student's where each view")
-    each_view: bool = Field(
-        default=False,
-        description="the teachers answer each undamaged view instead of each face once; temperature on both sides, T²",
-    )
-    votes: bool = Field(default=False, description="the teachers know the FER+ votes too; needs [votes]")
+    weight: float = Field(ge=0, le=1, description="of the teachers' answers in the loss; the labels have the rest")
+    temperature: float = Field(gt=0, description="divides the teachers' logits and the student's")
 
 
 class VotesRecipe(_Section):
@@ -145,18 +140,9 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
-    def _votes_for_teachers(self) -> "Recipe":
-        if self.distillation and self.distillation.votes and not self.votes:
-            raise ValueError("distillation.votes is true, and there is no section [votes], which loads them")
-        return self
-
-    @model_validator(mode="after")
-    def _views_for_teachers(self) -> "Recipe":
-        if self.distillation and self.distillation.each_view:
-            if self.corruption is None:
-                raise ValueError("distillation.each_view is true, and there is no section [corruption] to make views")
-            if self.distillation.votes or self.mixing:
-                raise ValueError("distillation.each_view is true, which goes with neither its votes nor [mixing]")
+    def _whole_faces_for_teachers(self) -> "Recipe":
+        if self.distillation and self.mixing:
+            raise ValueError("teachers answer single faces, so [distillation] does not go with [mixing]")
         return self
 
     def is_written_as(self, text: str) -> bool:

@@ -40,7 +40,7 @@ from training.network import EmotionNetwork, NetworkConfig
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
-from training.targets import informed_by_votes, label_targets, soft_cross_entropy, teacher_targets
+from training.targets import label_targets, soft_cross_entropy
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -247,9 +247,10 @@ class Run:
         """What the student sees of the faces `batch`, and what its teachers answer to the undamaged view, `[N, 7]`."""
         faces, augmentation = self.images[batch], self.recipe.augmentation
         if self.recipe.corruption is None:
-            return augment(faces, augmentation), None
-        clean, damaged = paired_views(faces, augmentation, self.recipe.corruption)
-        return damaged, None if self.teachers is None else self.teachers.answers(clean)
+            clean = seen = augment(faces, augmentation)
+        else:
+            clean, seen = paired_views(faces, augmentation, self.recipe.corruption)
+        return seen, None if self.teachers is None else self.teachers.answers(clean)
 
     def _loss(
         self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...], taught: torch.Tensor | None
@@ -280,18 +281,11 @@ class Run:
             if self.training.votes is None:
                 raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
             votes = torch.from_numpy(self.training.votes).to(self.device)
-        distillation = self.recipe.distillation
-        if distillation and not distillation.each_view:
-            teachers = [load_built_on(runs, name) for name in distillation.teachers]
-            answers = teacher_targets(teachers, self.training, distillation.temperature, self.device).to(self.device)
-            if distillation.votes and votes is not None:
-                answers = informed_by_votes(answers, votes, self.labels)
-            targets = (1 - distillation.weight) * targets + distillation.weight * answers
         return (targets,) if votes is None else (targets, votes)
 
     def _teachers(self, runs: Path) -> Teachers | None:
         distillation = self.recipe.distillation
-        if distillation is None or not distillation.each_view:
+        if distillation is None:
             return None
         artifacts = [load_built_on(runs, name) for name in distillation.teachers]
         return Teachers(artifacts, distillation.temperature, self.device)

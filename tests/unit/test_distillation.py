@@ -12,8 +12,8 @@ from training.data import Split, fingerprints, load_fingerprints
 from training.distillation import Teachers, distillation_loss
 from training.evaluate import evaluate
 from training.network import EmotionNetwork, NetworkConfig
-from training.recipe import CorruptionRecipe, DistillationRecipe, RecipeError, StartRecipe, load_recipe
-from training.train import KEPT, RECIPES, Run, train
+from training.recipe import CorruptionRecipe, DistillationRecipe, StartRecipe
+from training.train import KEPT, Run, train
 
 NOISE = CorruptionRecipe(intact=0.5, cover=0, light=0, blur=0, shrink=0, noise=1, jpeg=0)
 
@@ -58,16 +58,10 @@ def test_a_student_learns_what_its_teacher_answers_to_undamaged_views(handful: S
     """The labels say something else, and the student sees noise on half of the faces."""
     train(tiny_recipe(), handful, handful, tmp_path / "teacher", CPU)
     wrong = Split("train", handful.images, (handful.labels + 1) % 7)
-    teaching = DistillationRecipe(teachers=("teacher/emotion.pt",), weight=1.0, temperature=2.0, each_view=True)
+    teaching = DistillationRecipe(teachers=("teacher/emotion.pt",), weight=1.0, temperature=2.0)
     recipe = tiny_recipe().model_copy(update={"corruption": NOISE, "distillation": teaching})
     student = load_artifact(train(recipe, wrong, handful, tmp_path / "student", CPU))
     assert evaluate(student, handful, trained_on=None)["accuracy"] > 0.9
-
-
-def test_each_view_needs_views(tmp_path: Path) -> None:
-    changes = ['distillation.teachers=["a"]', "distillation.weight=1", "distillation.temperature=1"]
-    with pytest.raises(RecipeError, match=r"no section \[corruption\]"):
-        load_recipe(RECIPES / "vgg-small.toml", [*changes, "distillation.each_view=true"])
 
 
 def test_a_run_can_begin_with_the_committed_weights(handful: Split, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 from emotion.classifier import probabilities, softmax
 from emotion.labels import LABELS
 from training.artifact import load_classifier
-from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, score
+from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, reliability, score
 from training.model_card import MODEL_STORE, model_card
 from training.scoring import Ensemble
 
@@ -64,6 +64,15 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     assert expected_calibration_error(probabilities, labels) == pytest.approx(0.3)
     honest = np.array([0] * 8 + [1] * 2)
     assert expected_calibration_error(probabilities, honest) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_bin_of_confidence_has_an_interval_unless_it_holds_few_faces() -> None:
+    probabilities = np.full((109, 7), 0.2 / 6)
+    probabilities[:, 0] = 0.8
+    probabilities[100:, 0] = 0.5
+    bins = {each["count"]: each for each in reliability(probabilities, np.array([0] * 80 + [1] * 29))}
+    assert bins[100]["accuracy_interval"] == pytest.approx([0.8 - 1.96 * 0.04, 0.8 + 1.96 * 0.04], abs=1e-4)
+    assert bins[9]["accuracy_interval"] is None
 
 
 def test_a_temperature_that_generalizes_keeps_its_calibration_on_other_folds() -> None:

@@ -44,10 +44,11 @@ def test_a_recipe_can_be_changed_from_the_command_line() -> None:
         load_recipe(RECIPES / "vgg-small.toml", ["epochs=many"])
 
 
-def test_teachers_cannot_know_votes_that_are_not_loaded() -> None:
-    changes = ['distillation.teachers=["a"]', "distillation.weight=1", "distillation.temperature=1"]
-    with pytest.raises(RecipeError, match=r"no section \[votes\]"):
-        load_recipe(RECIPES / "vgg-small.toml", [*changes, "distillation.votes=true"])
+def test_teachers_do_not_answer_mixed_faces() -> None:
+    teaching = ['distillation.teachers=["a"]', "distillation.weight=1", "distillation.temperature=1"]
+    mixing = ["mixing.mixup=0.5", "mixing.cutmix=0", "mixing.alpha=1"]
+    with pytest.raises(RecipeError, match=r"does not go with \[mixing\]"):
+        load_recipe(RECIPES / "vgg-small.toml", [*teaching, *mixing])
 
 
 def test_a_missing_recipe_lists_those_there_are() -> None:

@@ -187,22 +187,6 @@ def test_votes_train_a_head_that_is_not_served(handful: Split, tmp_path: Path) -
         train(recipe, handful, handful, tmp_path / "without", CPU)
 
 
-def test_a_student_of_teachers_who_know_the_votes(handful: Split, tmp_path: Path) -> None:
-    """The votes always name the class after the label's, so they tell the label."""
-    votes = np.eye(7, dtype=np.float32)[(handful.labels + 1) % 7]
-    train(tiny_recipe(epochs=1), handful, handful, tmp_path / "teacher", CPU)
-    recipe = tiny_recipe().model_copy(
-        update={
-            "votes": VotesRecipe(weight=0.1),
-            "distillation": DistillationRecipe(
-                teachers=("teacher/emotion.pt",), weight=1.0, temperature=1.0, votes=True
-            ),
-        }
-    )
-    trained = train(recipe, replace(handful, votes=votes), handful, tmp_path / "student", CPU)
-    assert evaluate(load_artifact(trained), handful, trained_on=None)["accuracy"] == 1.0
-
-
 def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: Path) -> None:
     train(tiny_recipe(), handful, handful, tmp_path / "whole", CPU)
     start = StartRecipe(network="whole/emotion.pt", prune=0.3, round_to=4)
