@@ -21,6 +21,7 @@ from training.data import DataError, Split, load_fingerprints, load_splits, save
 from training.duplicates import without_copies
 from training.merging import blended, settle
 from training.scoring import fit_temperature, predict_logits
+from training.train import KEPT
 
 BATCH = 128
 """Of the faces that settle the average."""
@@ -71,8 +72,8 @@ def average(
 
 
 def _name(path: Path) -> str:
-    """The file and its folder, without this machine's other folders."""
-    return "/".join(path.parts[-2:])
+    """As recipes name it: a committed artifact by its file, one of a run by folder and file."""
+    return path.name if path.resolve().parent == KEPT else "/".join(path.parts[-2:])
 
 
 def _part(text: str) -> tuple[Path, float]:
