@@ -1,11 +1,11 @@
 # Thin targets: each is a command or two that also works by hand.
-#   make run | test | serve | mar | train DATA=… | compress DATA=… | evaluate DATA=… | bench | lint
+#   make run | test | serve | mar | wheel | train DATA=… | compress DATA=… | evaluate DATA=… | bench | lint
 # TORCH_BACKEND=cpu|cu130|auto installs another build of torch (smaller, or for a GPU).
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 RECIPE ?= vgg-funnel-robust
-VERSION ?= 2.1.0
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' emotion/__init__.py)
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
 OUT ?= report.json
@@ -13,8 +13,8 @@ STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar train compress release reports evaluate stress pipeline framing bench bench-client \
-	bench-capacity bench-autoscaling image image-test lint policy lock clean
+.PHONY: run test serve mar wheel version train compress release reports evaluate stress pipeline framing bench \
+	bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -26,8 +26,18 @@ serve: $(BIN)/.installed model_store/emotion.mar
 mar: model_store/emotion.mar
 
 model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx training/package.py training/third_party.py \
-		$(shell find emotion handler -name '*.py' -o -name '*.yaml')
+		$(shell find emotion handler -name '*.py' -o -name '*.txt' -o -name '*.yaml')
 	$(BIN)/python -m training.package
+
+# The package `emotion` with its model files, for pip: dist/emotion_detection-….whl.
+wheel: $(BIN)/.installed
+	$(BIN)/python -m training.third_party
+	$(BIN)/python -m hatchling build --target wheel
+
+# Another version everywhere it stands: make version TO=2.2.0
+version: $(BIN)/.installed
+	$(BIN)/python -m training.version $(TO)
+	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
 test: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m pytest
@@ -37,6 +47,10 @@ lint: $(BIN)/.installed policy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
+
+# docs/openapi.json, after a change of emotion/contract.py.
+openapi: $(BIN)/.installed
+	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
 # Everything the manifests can become, and the Dockerfile, against checkov's policies; exceptions in k8s/checkov.yaml.
 policy: $(BIN)/.installed .venv-policy/.installed
@@ -125,14 +139,16 @@ $(BIN)/.installed: requirements/all.txt requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 ifdef TORCH_BACKEND
 	$(BIN)/uv pip install --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) --no-verify-hashes \
-		--constraint requirements/all.txt -r pyproject.toml --all-extras
+		--constraint requirements/all.txt -r pyproject.toml --group dev
 else
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/all.txt
 endif
 	@touch $@
 
-# One lock for the machine of a developer; from it one for each image.
+# One lock for the machine of a developer; from it those of the images. `pyproject.toml` as an input stands for the
+# dependencies of the package `emotion`, which the page does without.
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet
+SUBSET = $(COMPILE) --no-annotate --constraint requirements/all.txt
 # checkov's own dependencies would fight with ours: an environment of its own.
 .venv-policy/.installed: requirements/policy.txt $(BIN)/.installed
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-policy
@@ -140,10 +156,11 @@ COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --quie
 	@touch $@
 
 lock: $(BIN)/.installed
-	$(COMPILE) pyproject.toml --all-extras -o requirements/all.txt
-	for extra in server archive client; do $(COMPILE) pyproject.toml --extra $$extra --no-annotate \
-		--constraint requirements/all.txt -o requirements/$$extra.txt || exit; done
+	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
+	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
+	$(SUBSET) --group client -o requirements/client.txt
+	$(SUBSET) --group archive -o requirements/archive.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 
 clean:
-	rm -rf .venv .venv-policy model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy dist model_store/emotion.mar model_store/third_party

@@ -20,11 +20,10 @@ from pathlib import Path
 from tqdm import tqdm
 
 from client import settings
-from client.api import EmotionClient, ServerAway, ServerBusy, ServerSlow, ServiceError, TokenRefused
+from client.api import EmotionClient, ServiceError
 from client.concurrency import bounded_map
 from client.results import COLUMNS, Row, rows
-
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+from emotion.contract import SUFFIXES
 
 RETRIES = 5
 """Of a photo while the service is away or busy, about 15 seconds in all; nobody waits in front of a screen."""
@@ -107,9 +106,9 @@ def analyse_folder(
 def _analyse(client: EmotionClient, path: Path, name: str) -> list[Row]:
     try:
         return rows(name, client.analyse(path.read_bytes()))
-    except (ServerAway, ServerBusy, ServerSlow, TokenRefused) as error:
-        raise ServiceLost(f"{error}; the same command goes on from there") from error
     except ServiceError as error:
+        if error.every_photo:
+            raise ServiceLost(f"{error}; the same command goes on from there") from error
         return rows(name, error)
     except OSError as error:
         return rows(name, ServiceError(str(error)))

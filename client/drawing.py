@@ -4,22 +4,14 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
-from client.api import Face
 from client.results import UNCERTAIN, shown_emotion
+from emotion import labels
+from emotion.contract import Face
 
 INK, PAPER = (255, 255, 255), (16, 24, 40)
 """Labels are light on dark, boxes a light line within a dark one, so that either shows on any photo."""
 
-COLOURS = {
-    "happy": (250, 176, 5),
-    "surprised": (255, 127, 80),
-    "neutral": (134, 142, 150),
-    "sad": (76, 139, 245),
-    "fearful": (151, 117, 250),
-    "angry": (240, 62, 62),
-    "disgusted": (64, 192, 87),
-    UNCERTAIN: (206, 212, 218),
-}
+COLOURS = {**labels.COLOURS, UNCERTAIN: (206, 212, 218)}
 
 Corners = tuple[float, float, float, float]
 """Left, top, right, bottom."""

@@ -6,8 +6,8 @@ import streamlit as st
 from PIL import Image
 
 from client import drawing
-from client.api import Face
 from client.results import shown_emotion
+from emotion.contract import Face
 
 MOST_CARDS = 6
 """Faces whose seven probabilities are all shown at once; in a larger group, those of the face in focus."""

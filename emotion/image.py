@@ -6,16 +6,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from emotion.contract import MAX_PIXELS, MAX_SIDE, MIN_SIDE, UNSUPPORTED_FORMAT
 from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
-
-MAX_PIXELS = 25_000_000
-"""Largest image that is decoded: decoded, 25 Mpx are 75 MB; most phones save 12."""
-
-MAX_SIDE = 16_384
-"""Longest side: OpenCV's warps count pixels in 16 bits."""
-
-MIN_SIDE = 16
-"""Shortest side that could hold a face worth reading, in pixels."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
@@ -72,7 +64,7 @@ def read_header(data: bytes | bytearray) -> Header:
         return _read_png(data)
     if data.startswith(_JPEG):
         return _read_jpeg(data)
-    raise UnsupportedFormat("the file is neither JPEG nor PNG")
+    raise UnsupportedFormat(f"the file is {UNSUPPORTED_FORMAT.when}")
 
 
 def _read_png(data: bytes | bytearray) -> Header:

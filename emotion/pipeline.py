@@ -14,9 +14,7 @@ from emotion.classifier import Classifier, OnnxClassifier, probabilities
 from emotion.detection import Detection, Detector
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import decode
-from emotion.labels import INPUT_SIZE, LABELS
-
-STAGES = ("decode", "detect", "align", "classify")
+from emotion.labels import INPUT_SIZE, LABELS, Emotion
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
@@ -37,7 +35,7 @@ class Face:
     probabilities: tuple[float, ...]
 
     @property
-    def emotion(self) -> str:
+    def emotion(self) -> Emotion:
         """The most probable class."""
         return LABELS[int(np.argmax(self.probabilities))]
 

@@ -3,9 +3,6 @@
 The only file that imports `ts`. The pipeline knows nothing of requests; this file knows nothing of faces.
 """
 
-import base64
-import binascii
-import json
 import re
 import time
 from collections import Counter
@@ -13,13 +10,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from ts.context import Context
 from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
+from emotion.answer import answer
+from emotion.contract import ERRORS, STAGES, JsonRequest
 from emotion.errors import EmptyBody, ImageError, InvalidImage
 from emotion.labels import LABELS
-from emotion.pipeline import STAGES, Face, Pipeline, Result
+from emotion.pipeline import Pipeline, Result
 
 Row = dict[str, Any]
 """One request as TorchServe hands it over: parameter names and values."""
@@ -72,7 +72,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
     def _logged(self, index: int, result: Result | ImageError) -> str:
         """The answer, and one log line: an id, sizes and times, nothing of the image."""
         if isinstance(result, ImageError):
-            outcome = f"status={result.status} error={result.code}"
+            outcome = f"status={result.kind.status} error={result.kind.code}"
         else:
             outcome = f"status=200 faces={len(result.faces)} ms={sum(result.timings_ms.values()):.1f}"
         # TorchServe takes a worker's output as its log; log4j2.xml lets lines of this form pass.
@@ -86,31 +86,28 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
         TorchServe itself counts only the sum of its waits, and buckets that it has end at ten milliseconds.
         """
-        sent = REQUEST_START.fullmatch(self.context.get_request_header(index, "X-Request-Start") or "")
+        sent = REQUEST_START.fullmatch(self._header(index, "X-Request-Start"))
         since = time.time() - float(sent[1]) if sent else -1.0
         return since if 0 <= since <= LONGEST_REQUEST else None
 
     def _request_id(self, index: int) -> str:
         """The id that the client sent as `X-Request-Id`, where it is fit for a log line, or else TorchServe's own."""
-        sent = self.context.get_request_header(index, "X-Request-Id") or ""
+        sent = self._header(index, "X-Request-Id")
         return sent if REQUEST_ID.fullmatch(sent) else str(self.context.get_request_id(index))
+
+    def _header(self, index: int, name: str) -> str:
+        """What the request says under that name, "" if nothing; a form's part of that name takes the header's place."""
+        value = self.context.get_request_header(index, name)
+        return value if isinstance(value, str) else ""
 
     def _answer(self, index: int, result: Result | ImageError) -> str:
         self.context.set_response_content_type(index, "application/json")
         if isinstance(result, ImageError):
-            self.context.set_response_status(result.status, HTTPStatus(result.status).phrase, index)
-            self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.code)
-            return json.dumps({"error": {"code": result.code, "message": str(result)}})
-        self._count(result)
-        model = self.pipeline.classifier
-        return json.dumps(
-            {
-                "model": {"name": model.name, "version": model.version, "runtime": model.runtime},
-                "image": {"width": result.width, "height": result.height},
-                "faces": [_face_json(face) for face in result.faces],
-                "timings_ms": {stage: round(result.timings_ms[stage], 2) for stage in STAGES},
-            }
-        )
+            self.context.set_response_status(result.kind.status, HTTPStatus(result.kind.status).phrase, index)
+            self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.kind.code)
+        else:
+            self._count(result)
+        return answer(result, self.pipeline.classifier).to_json()
 
     def _count(self, result: Result) -> None:
         self._metric("emotion_images_analysed", MetricTypes.COUNTER, 1)
@@ -128,8 +125,9 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self.announced = True
             for emotion in LABELS:
                 self._metric("emotion_faces", MetricTypes.COUNTER, 0, emotion)
-            for error in ImageError.__subclasses__():
-                self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, error.code)
+            for kind in ERRORS:
+                if kind.code:
+                    self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
             self._metric("emotion_images_analysed", MetricTypes.COUNTER, 0)
 
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:
@@ -146,33 +144,12 @@ def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
         return EmptyBody("the request holds no image; send it as the body or as the multipart field 'data'")
     if isinstance(body, str):
         body = body.encode()
-    if isinstance(body, (bytes, bytearray)):
-        if body[:100].lstrip()[:1] != b"{":
-            return body
-        try:
-            body = json.loads(body)
-        except (ValueError, RecursionError):
-            return InvalidImage(f"the JSON body cannot be read; expected {JSON_FORM}")
+    if isinstance(body, (bytes, bytearray)) and body[:100].lstrip()[:1] != b"{":
+        return body
+    read = JsonRequest.model_validate_json if isinstance(body, (bytes, bytearray)) else JsonRequest.model_validate
     try:
-        return base64.b64decode(body["image"], validate=True)
-    except (KeyError, TypeError, binascii.Error, ValueError):
+        return read(body).image
+    except ValidationError as error:
+        if error.errors(include_input=False)[0]["type"] == "json_invalid":
+            return InvalidImage(f"the JSON body cannot be read; expected {JSON_FORM}")
         return InvalidImage(f"the JSON body must be {JSON_FORM}, with plain base64 of a JPEG or PNG file")
-
-
-def _face_json(face: Face) -> dict[str, Any]:
-    box, marks = face.detection, face.landmarks
-    return {
-        "box": {
-            "x": round(box.x, 1),
-            "y": round(box.y, 1),
-            "width": round(box.width, 1),
-            "height": round(box.height, 1),
-        },
-        "detection_confidence": round(box.confidence, 4),
-        "landmarks": {
-            name: [round(value, 1) for value in getattr(marks, name)] for name in ("left_eye", "right_eye", "nose")
-        },
-        "emotion": face.emotion,
-        "confidence": round(face.confidence, 6),
-        "probabilities": {label: round(value, 6) for label, value in zip(LABELS, face.probabilities, strict=True)},
-    }

@@ -17,10 +17,11 @@ from pathlib import Path
 import torch
 
 from training.artifact import Artifact, load_artifact, save_artifact
-from training.data import DataError, Split, load_splits, save_fingerprints
+from training.data import DataError, Split, load_fingerprints, load_splits, save_fingerprints
 from training.duplicates import without_copies
 from training.merging import blended, settle
 from training.scoring import fit_temperature, predict_logits
+from training.train import KEPT
 
 BATCH = 128
 """Of the faces that settle the average."""
@@ -37,7 +38,8 @@ def main() -> None:
         sys.exit(f"error: {error}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     save_artifact(artifact, arguments.out)
-    save_fingerprints(training, arguments.out.with_name("fingerprints.npy"))
+    inherited = [load_fingerprints(path.with_name("fingerprints.npy")) for path in parts]
+    save_fingerprints(training, arguments.out.with_name("fingerprints.npy"), inherited)
     print(f"{arguments.out}: score it with `make evaluate SPLIT=validation DATA=… MODEL={arguments.out}`")
 
 
@@ -70,8 +72,8 @@ def average(
 
 
 def _name(path: Path) -> str:
-    """The file and its folder, without this machine's other folders."""
-    return "/".join(path.parts[-2:])
+    """As recipes name it: a committed artifact by its file, one of a run by folder and file."""
+    return path.name if path.resolve().parent == KEPT else "/".join(path.parts[-2:])
 
 
 def _part(text: str) -> tuple[Path, float]:

@@ -74,31 +74,37 @@ def _trained(recipe: dict[str, Any], epochs: int) -> str:
 
 def _began(training: dict[str, Any]) -> str:
     """With which weights the training began, in words."""
-    recipe = training["recipe"]
-    if recipe.get("start"):
-        sentences = [f"{name} began as {_start(start)}." for name, start in _starts("The network", training)]
-        if any(start.get("blend") for _, start in _starts("", training)):
-            sentences.append(
-                "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this "
-                "model a little."
-            )
-        return textwrap.fill(" ".join(sentences), width=120, break_on_hyphens=False)
-    return "The weights began at random."
+    made = list(_made_of("The network", training))
+    if not made:
+        return "The weights began at random."
+    sentences = [f"{name} began as {_average(shares)}." for name, shares in made]
+    if any(len(shares) > 1 for _, shares in made):
+        sentences.append(
+            "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this model a "
+            "little."
+        )
+    return textwrap.fill(" ".join(dict.fromkeys(sentences)), width=120, break_on_hyphens=False)
 
 
-def _starts(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the run `name` began with, and the runs it is made of, where they began with others."""
+def _made_of(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
+    """The shares of the networks that `name` began as, and the same of these, where they began with others.
+
+    As `training.average` writes it, or a run; what was read back from a served network has its training as `origin`.
+    """
+    training = training.get("origin", training)
     start = training["recipe"].get("start")
-    if start:
-        yield name, start
-    for path, origin in training.get("origins", {}).items():
-        yield from _starts(f"`{path}`", origin)
+    if "average" in training:
+        yield name, training["average"]
+    elif start:
+        blend = start.get("blend", {})  # of runs before there was training.average
+        yield name, {start["network"]: 1 - sum(blend.values())} | blend
+    for path, part in training.get("parts", training.get("origins", {})).items():
+        yield from _made_of(f"`{path}`", part)
 
 
-def _start(start: dict[str, Any]) -> str:
-    shares = {start["network"]: 1 - sum(start["blend"].values())} | start["blend"]
+def _average(shares: dict[str, float]) -> str:
     average = ", ".join(f"`{name}` ({share:.0%})" for name, share in shares.items())
-    return f"the average of the weights of {average}" if start["blend"] else f"`{start['network']}`"
+    return f"the average of the weights of {average}" if len(shares) > 1 else "".join(f"`{name}`" for name in shares)
 
 
 def _scores(report: dict[str, Any]) -> str:

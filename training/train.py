@@ -9,7 +9,8 @@ goes on from there), where the recipe has several cycles `cycle-1.pt`, … after
 
 A recipe with `[votes]` reads FER+'s `fer2013new.csv` beside the data. The artifacts of other runs that a recipe builds
 on, teachers or the network to begin with, are looked for in the folder that holds the run's own, and then among those
-in `model_store/weights/`. Faces that PublicTest has too are never trained on.
+in `model_store/weights/`. Faces that PublicTest has too are left out; `fingerprints.npy` also names those that the
+network it began with has seen.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -30,7 +32,7 @@ from emotion.labels import LABELS
 from training.artifact import Artifact, load_artifact, save_artifact
 from training.augmentation import augment, mix
 from training.corruption import paired_views
-from training.data import DataError, Split, load_splits, load_votes, save_fingerprints
+from training.data import DataError, Split, load_fingerprints, load_splits, load_votes, save_fingerprints
 from training.distillation import Teachers, distillation_loss
 from training.duplicates import without_copies
 from training.merging import settle
@@ -105,7 +107,7 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, executi
             cycle, left = divmod(run.epoch, recipe.optimization.cycle_epochs)
             if recipe.optimization.cycles > 1 and not left:
                 run.export(validation, out / f"cycle-{cycle}.pt")
-    save_fingerprints(training, out / "fingerprints.npy")
+    save_fingerprints(training, out / "fingerprints.npy", [run.inherited])
     return run.export(validation, out / "emotion.pt")
 
 
@@ -116,6 +118,7 @@ class Run:
         """See `train`; `runs` is the folder in which the artifacts the recipe builds on are looked for."""
         self.recipe, self.device, self.epoch = recipe, execution.device, 0
         self.origins: dict[str, dict[str, Any]] = {}
+        self.inherited: np.ndarray | None = None
         self.training = training
         self.images = torch.from_numpy(training.images).unsqueeze(1).to(self.device)
         self.labels = torch.from_numpy(training.labels).to(self.device)
@@ -299,6 +302,7 @@ class Run:
     def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
         begun = load_built_on(runs, recipe.network)
         self.origins = {recipe.network: begun.training}
+        self.inherited = load_fingerprints(built_on(runs, recipe.network).with_name("fingerprints.npy"))
         if not recipe.prune:
             return begun.network
         # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.
@@ -330,12 +334,17 @@ class Run:
 def load_built_on(runs: Path, name: str) -> Artifact:
     """The artifact `name` in the folder `runs`, or else among the committed ones; `RecipeError` when there is none."""
     try:
-        kept = KEPT / name
-        return load_artifact(kept if kept.exists() and not (runs / name).exists() else runs / name)
+        return load_artifact(built_on(runs, name))
     except (FileNotFoundError, ValueError) as error:
         paths = [path.relative_to(runs) for path in runs.glob("*/*.pt")] + [path.name for path in KEPT.glob("*.pt")]
         known = ", ".join(sorted(map(str, paths))) or "none"
         raise RecipeError(f"the recipe builds on {name}: {error}; train that first; {runs} has: {known}") from error
+
+
+def built_on(runs: Path, name: str) -> Path:
+    """Where the artifact `name` lies: in the folder `runs`, or else among the committed ones."""
+    kept = KEPT / name
+    return kept if kept.exists() and not (runs / name).exists() else runs / name
 
 
 class Metrics:

@@ -7,37 +7,17 @@ from pathlib import Path
 import streamlit as st
 
 from client import consent, drawing, faces, metrics, results, session
-from client.api import (
-    Answer,
-    EmotionClient,
-    ImageRefused,
-    ServerAway,
-    ServerBusy,
-    ServerSlow,
-    ServiceError,
-    TokenRefused,
-)
+from client.api import Answer, EmotionClient, ServiceError
 from client.concurrency import bounded_map
 from client.paste import paste_into_uploader
 from client.photos import prepare
 from client.results import Outcome
+from emotion.contract import ACCEPTED, SUFFIXES
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
 # Longest side of the photo on the page: more than the column shows, far less than phones send.
 SHOWN_PIXELS = 1400
-
-ADVICE = {
-    ServerAway: "Start it with `make run`, or set `EMOTION_SERVER` to its address; then try again.",
-    ServerSlow: "It may be overloaded. Wait a little and try again, or raise `EMOTION_TIMEOUT`.",
-    ServerBusy: "Wait a few seconds and try again.",
-    TokenRefused: "Set `EMOTION_TOKEN` to one that the service accepts, and start the page again.",
-    ImageRefused: "Try another photo: JPEG or PNG, up to 25 megapixels and 16 MB.",
-}
-"""What to do about each kind of error."""
-
-AGAIN = (ServerAway, ServerSlow, ServerBusy)
-"""Errors that may be gone on the next try."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +71,8 @@ def _choose(way: str | None) -> list[Source]:
     if way == "Samples":
         return _choose_samples()
     uploads = st.file_uploader(
-        "Photos, .jpg or .png, up to 16 MB each: choose them, drop them here, or paste one anywhere on this page",
-        type=["jpg", "jpeg", "png"],
+        f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
+        type=SUFFIXES,
         accept_multiple_files=True,
     )
     paste_into_uploader()
@@ -237,17 +217,17 @@ def _count(faces: int) -> str:
 
 
 def _show_error(error: ServiceError) -> None:
-    advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
     message = str(error)
-    st.error(f"**{message[:1].upper()}{message[1:]}.** {advice}", icon=":material/block:")
-    if isinstance(error, AGAIN):
+    st.error(f"**{message[:1].upper()}{message[1:]}.** {error.advice}", icon=":material/block:")
+    if error.passes:
         st.button("Try again", icon=":material/refresh:", on_click=_forget_failures)
 
 
 def _forget_failures() -> None:
     outcomes = session.outcomes()
-    for key in [key for key, outcome in outcomes.items() if isinstance(outcome.answer, AGAIN)]:
-        del outcomes[key]
+    for key, outcome in tuple(outcomes.items()):
+        if isinstance(outcome.answer, ServiceError) and outcome.answer.passes:
+            del outcomes[key]
 
 
 def _downloads(outcomes: Sequence[Outcome], shown: Outcome, threshold: float) -> None:

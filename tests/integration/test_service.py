@@ -11,9 +11,9 @@ import requests
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from client.api import EMOTIONS, Analysis, EmotionClient
+from client.api import EmotionClient
+from emotion.contract import STAGES, Analysis
 from emotion.labels import LABELS
-from emotion.pipeline import STAGES
 from serving.server import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
 from tests.integration.watching import eventually
@@ -60,7 +60,7 @@ def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.
     assert set(face) == {"box", "detection_confidence", "landmarks", "emotion", "confidence", "probabilities"}
     assert set(face["box"]) == {"x", "y", "width", "height"}
     assert set(face["landmarks"]) == {"left_eye", "right_eye", "nose"}
-    assert set(face["probabilities"]) == set(EMOTIONS)
+    assert set(face["probabilities"]) == set(LABELS)
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert face["emotion"] == "happy"
     assert face["confidence"] == face["probabilities"]["happy"]
@@ -109,6 +109,14 @@ def test_multipart_without_the_field_says_which(server: Addresses, http: request
     response = http.post(server.predictions, files={"photo": b"x"}, timeout=TIMEOUT)
     assert response.status_code == 400
     assert "'data'" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["X-Request-Id", "X-Request-Start"])
+def test_a_forms_part_named_like_a_header_is_only_a_part(server: Addresses, http: requests.Session, name: str) -> None:
+    parts = {name: ("1", b"1"), "data": ("me.jpg", photo_bytes("smiling"))}
+    response = http.post(server.predictions, files=parts, timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert len(response.json()["faces"]) == 1
 
 
 def test_a_landscape_is_no_error(server: Addresses, http: requests.Session) -> None:

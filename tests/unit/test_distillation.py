@@ -8,7 +8,7 @@ import torch
 
 from tests.unit.tiny_run import CPU, tiny_recipe
 from training.artifact import Artifact, load_artifact
-from training.data import Split
+from training.data import Split, fingerprints, load_fingerprints
 from training.distillation import Teachers, distillation_loss
 from training.evaluate import evaluate
 from training.network import EmotionNetwork, NetworkConfig
@@ -70,6 +70,17 @@ def test_a_run_can_begin_with_the_committed_weights(handful: Split, tmp_path: Pa
     run = Run(recipe, handful, tmp_path, CPU)
     kept = load_artifact(KEPT / "emotion-2.1.0.pt")
     torch.testing.assert_close(run.network.state_dict(), kept.network.state_dict())
+
+
+def test_what_a_network_saw_before_it_was_trained_on_is_not_forgotten(handful: Split, tmp_path: Path) -> None:
+    """Or an evaluation would count faces as new that its weights know."""
+    first, second = (handful.where(np.arange(len(handful)) % 2 == each) for each in (0, 1))
+    train(tiny_recipe(epochs=1), first, handful, tmp_path / "first", CPU)
+    start = StartRecipe(network="first/emotion.pt")
+    recipe = tiny_recipe(epochs=1).model_copy(update={"network": None, "start": start})
+    train(recipe, second, handful, tmp_path / "second", CPU)
+    seen = load_fingerprints(tmp_path / "second" / "fingerprints.npy")
+    assert seen is not None and set(seen) == set(fingerprints(handful.images))
 
 
 def test_only_what_has_a_size_decays(handful: Split, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from emotion.classifier import probabilities, softmax
 from emotion.labels import LABELS
 from training.artifact import load_classifier
 from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, reliability, score
-from training.model_card import MODEL_STORE, model_card
+from training.model_card import MODEL_STORE, _began, model_card
 from training.scoring import Ensemble
 
 
@@ -89,6 +89,21 @@ def test_a_temperature_that_generalizes_keeps_its_calibration_on_other_folds() -
 def test_the_model_card_is_written_from_the_reports() -> None:
     """Stale: `python -m training.model_card` writes it anew."""
     assert (MODEL_STORE / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(MODEL_STORE)
+
+
+def test_the_card_tells_what_an_average_is_made_of() -> None:
+    recovered = {
+        "recovered_from": "int8",
+        "origin": {"recipe": {"start": {"network": "old.pt", "blend": {"b.pt": 0.2}}}},
+    }
+    run = {"recipe": {"start": {"network": "kept.pt"}}, "origins": {"kept.pt": recovered}}
+    average = run | {"average": {"run.pt": 0.6, "kept.pt": 0.4}, "parts": {"run.pt": run, "kept.pt": recovered}}
+    text = " ".join(_began(average).split())
+    assert text.startswith("The network began as the average of the weights of `run.pt` (60%), `kept.pt` (40%).")
+    assert "`run.pt` began as `kept.pt`." in text
+    assert text.count("`kept.pt` began as the average of the weights of `old.pt` (80%), `b.pt` (20%).") == 1
+    assert text.endswith("flatter this model a little.")
+    assert _began({"recipe": {"start": None}}) == "The weights began at random."
 
 
 def test_the_reports_are_those_of_the_served_model() -> None:
