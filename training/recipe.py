@@ -72,26 +72,13 @@ class OptimizationRecipe(_Section):
     """AdamW under a one-cycle schedule (Smith & Topin 2018); the exponential average of the weights is kept."""
 
     epochs: int = Field(ge=1)
-    cycles: int = Field(
-        default=1, ge=1, description="times the schedule runs (warm restarts, Loshchilov & Hutter 2017)"
-    )
     batch_size: int = Field(ge=1)
     peak_learning_rate: float = Field(gt=0)
-    warm_up: float = Field(ge=0, le=1, description="fraction of a cycle in which the rate rises")
+    warm_up: float = Field(ge=0, le=1, description="fraction of the run in which the rate rises")
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
     average_decay: float = Field(ge=0, lt=1, description="of the moving average of the weights, per step")
     settle: bool = Field(default=True, description="normalize at the end with statistics of whole, unaltered faces")
-
-    @model_validator(mode="after")
-    def _whole_cycles(self) -> "OptimizationRecipe":
-        if self.epochs % self.cycles:
-            raise ValueError(f"{self.epochs} epochs cannot be cut into {self.cycles} cycles of whole epochs")
-        return self
-
-    @property
-    def cycle_epochs(self) -> int:
-        return self.epochs // self.cycles
 
 
 class DistillationRecipe(_Section):

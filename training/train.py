@@ -3,9 +3,9 @@
     python -m training.train --data fer2013.csv.gz
     python -m training.train --data fer2013.csv.gz --recipe vgg-small --set optimization.epochs=15 --out runs/short
 
-Writes to the run's folder: `metrics.csv` (a row an epoch), `checkpoint.pt` (after each epoch; the same command
-goes on from there), where the recipe has several cycles `cycle-1.pt`, … after each of them, and at the end
-`emotion.pt`. The weights are those of the last epoch's moving average; no epoch is picked by its score.
+Writes to the run's folder: `metrics.csv` (a row an epoch), `checkpoint.pt` (after each epoch; the same command goes on
+from there), and at the end `emotion.pt`. The weights are those of the last epoch's moving average; no epoch is picked
+by its score.
 
 A recipe with `[votes]` reads FER+'s `fer2013new.csv` beside the data. The artifacts of other runs that a recipe builds
 on, teachers or the network to begin with, are looked for in the folder that holds the run's own, and then among those
@@ -104,9 +104,6 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, executi
             row |= run.validate(validation) | {"seconds": round(time.perf_counter() - started, 1)}
             metrics.write({"epoch": run.epoch} | row)
             run.save(out / "checkpoint.pt")
-            cycle, left = divmod(run.epoch, recipe.optimization.cycle_epochs)
-            if recipe.optimization.cycles > 1 and not left:
-                run.export(validation, out / f"cycle-{cycle}.pt")
     save_fingerprints(training, out / "fingerprints.npy", [run.inherited])
     return run.export(validation, out / "emotion.pt")
 
@@ -156,8 +153,6 @@ class Run:
         # Seeding by epoch makes a resumed run draw what an uninterrupted one would have drawn.
         torch.manual_seed(self.recipe.seed * 10_007 + self.epoch)
         settings = self.recipe.optimization
-        if self.epoch and self.epoch % settings.cycle_epochs == 0:
-            self.schedule = self._one_cycle()
         self.network.train()
         learning_rate = self.schedule.get_last_lr()[0]
         total_loss = torch.zeros((), device=self.device)
@@ -316,7 +311,7 @@ class Run:
         return torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             max_lr=settings.peak_learning_rate,
-            epochs=settings.cycle_epochs,
+            epochs=settings.epochs,
             steps_per_epoch=-(-len(self.training) // settings.batch_size),
             pct_start=settings.warm_up,
         )

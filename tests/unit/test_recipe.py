@@ -16,7 +16,6 @@ def test_every_recipe_of_the_repository_is_valid() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("epochs = 60\ncycles = 7", "60 epochs cannot be cut into 7 cycles"),
         ("epochs = 60\nepoch = 60", "optimization.epoch: Extra inputs"),
         ("epochs = -1", "optimization.epochs"),
         ("epochs = 0", "optimization.epochs"),

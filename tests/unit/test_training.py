@@ -136,16 +136,6 @@ def test_a_checkpoint_of_a_network_that_has_changed_since_is_refused(handful: Sp
         train(recipe, handful, handful, tmp_path / "next", CPU)
 
 
-def test_every_cycle_leaves_a_snapshot_and_starts_anew(handful: Split, tmp_path: Path) -> None:
-    train(tiny_recipe(epochs=4, cycles=2), handful, handful, tmp_path, CPU)
-    with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
-        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
-    assert rates[2] == rates[0], "the rate at the start of each cycle"
-    assert [load_artifact(tmp_path / f"cycle-{n}.pt").training["epochs"] for n in (1, 2)] == [2, 4]
-    last, final = (load_artifact(tmp_path / name).network.state_dict() for name in ("cycle-2.pt", "emotion.pt"))
-    torch.testing.assert_close(last, final)
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own use of it
 def test_a_compiled_run_learns_what_another_learns(handful: Split, tmp_path: Path) -> None:
     """The last batch of each epoch is smaller than the others."""
