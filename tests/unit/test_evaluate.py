@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from emotion.classifier import probabilities, softmax
 from emotion.labels import LABELS
+from tests.conftest import ROOT
 from training.artifact import load_classifier
 from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, reliability, score
 from training.model_card import MODEL_STORE, _began, model_card
@@ -121,6 +123,28 @@ def test_the_reports_are_those_of_the_served_model() -> None:
     assert report["temperature"] == served.temperature
     assert shipped["accuracy"] == report["accuracy"]
     assert shipped["bytes"] == (MODEL_STORE / "emotion.onnx").stat().st_size
+
+
+def test_the_readme_says_what_the_reports_say() -> None:
+    report = json.loads((MODEL_STORE / "report.json").read_text(encoding="utf-8"))
+    compression = json.loads((MODEL_STORE / "compression.json").read_text(encoding="utf-8"))
+    shipped = compression["points"][compression["shipped"]]
+
+    def accuracy(scores: dict[str, Any]) -> tuple[str, str]:
+        low, high = scores["accuracy_interval"]
+        return f"{scores['accuracy']:.2%}".replace("%", " %"), f"{low * 100:.2f}–{high * 100:.2f} %"
+
+    low, high = report["macro_f1_interval"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for promise in (
+        "| **{}** (95 % interval {}) |".format(*accuracy(report)),
+        "| {} ({}) |".format(*accuracy(report["deduplicated"])),
+        f"| {report['macro_f1']:.3f} ({low:.3f}–{high:.3f}) |",
+        f"| {report['ece']:.3f} / {report['ece_cross_fitted']:.3f} |",
+        f"| {shipped['milliseconds']['1']:.2f} ms, {shipped['faster']:.1f} times faster than in fp32",
+        f"{shipped['bytes'] / 1e6:.1f} MB |",
+    ):
+        assert promise in readme
 
 
 class Sure:
