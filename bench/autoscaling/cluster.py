@@ -179,7 +179,7 @@ class _Server:
 
 
 class Cluster:
-    """One run: a load, a policy, a pod."""
+    """One run of a load under a policy, on pods that are all alike."""
 
     def __init__(  # noqa: PLR0913, a run has that many parts
         self,
