@@ -30,8 +30,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 class Answer:
     """An analysis, and how long it took.
 
-    `round_trip`: seconds from sending the image to having the answer, of which `upload` went by until the last byte
-    was handed to the network. `request_id`: stands in the service's log line too.
+    `round_trip`: seconds from sending the image to having the answer; `upload`: the part of them until the last byte
+    was handed to the network. `request_id`: also in the service's log line.
     """
 
     analysis: Analysis
@@ -49,19 +49,19 @@ class Answer:
 class ServiceError(Exception):
     """The service did not answer with a result; the message is written for the person who asked.
 
-    What follows from each kind stands in its class, and is asked of the error: nothing else tells kinds apart.
+    The attributes of each subclass say how to react to it; callers read them instead of testing for subclasses.
     """
 
     outcome: ClassVar[str] = "error"
     """The kind's name in the client's metrics."""
     code: str = "error"
-    """What tables of results say in place of a face."""
+    """The status of the photo in tables of results."""
     passes: ClassVar[bool] = False
-    """Whether the same photo may be answered a little later."""
+    """Whether the same photo may succeed a little later."""
     resend: ClassVar[bool] = False
     """Whether the client sends the photo again by itself."""
     every_photo: ClassVar[bool] = False
-    """Whether other photos would not be answered either."""
+    """Whether all other photos would fail too."""
     advice: ClassVar[str] = ""
     """What the person at the page can do."""
 
@@ -75,7 +75,7 @@ class ServerAway(ServiceError):
 
 
 class ServerSlow(ServiceError):
-    """There was no answer in time; it is not sent again, because a slow service gets no faster by more work."""
+    """There was no answer in time; the photo is not sent again, because more work would slow the service further."""
 
     outcome = "slow"
     passes = every_photo = True
@@ -91,7 +91,7 @@ class ServerBusy(ServiceError):
 
 
 class TokenRefused(ServiceError):
-    """Whoever guards the service wants another token."""
+    """The edge in front of the service refused the token."""
 
     outcome = "token_refused"
     every_photo = True
@@ -110,7 +110,7 @@ class ImageRefused(ServiceError):
 
 
 class EmotionClient:
-    """Talks to one service; keeps its connections, so it is best reused. Threads may share it."""
+    """Talks to one service; keeps its connections, so reuse it. Threads may share it."""
 
     def __init__(self, server: str, timeout: float = 10.0, *, retries: int = 0, token: str = "") -> None:
         """`timeout`: seconds for an answer. `retries`: times a photo is sent again while the service is away or busy.

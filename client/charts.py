@@ -1,4 +1,4 @@
-"""Interactive charts; every one also has its numbers beside it or in its tooltips."""
+"""Interactive charts; each has its numbers beside it or in its tooltips."""
 
 from collections.abc import Sequence
 
@@ -15,7 +15,7 @@ STAGES = {
     "align": "align",
     "classify": "read emotions",
 }
-"""The parts of a round trip in the order in which they happen, and how the page calls them."""
+"""The parts of a round trip in the order in which they happen, and what the page calls them."""
 
 HEIGHT = 320
 

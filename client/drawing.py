@@ -9,7 +9,7 @@ from emotion import labels
 from emotion.contract import Face
 
 INK, PAPER = (255, 255, 255), (16, 24, 40)
-"""Labels are light on dark, boxes a light line within a dark one, so that either shows on any photo."""
+"""Labels are light on dark, boxes a coloured line on a wider dark one, so that both show on any photo."""
 
 COLOURS = {**labels.COLOURS, UNCERTAIN: (206, 212, 218)}
 
@@ -83,9 +83,10 @@ def _spotlight(image: Image.Image, box: Corners) -> Image.Image:
 def _place(
     size: tuple[float, float], box: Corners, photo: tuple[int, int], gap: float, taken: Sequence[Corners]
 ) -> Corners:
-    """Where a label of `size` goes: above its box, below it, or beside it, wherever it covers least of `taken`.
+    """Where a label of `size` goes: above its box, below it, or beside it, wherever it covers least of
+    `taken` and the box itself.
 
-    Always within the photo; of equally good places the first in that order.
+    Always within the photo; of equally good places, the first in that order.
     """
     width, height = size
     candidates = [

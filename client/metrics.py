@@ -1,4 +1,4 @@
-"""The client's own metrics, for Prometheus, on a port of their own; numbers only, nothing of any photo."""
+"""The client's own metrics, for Prometheus, on a port of their own; they hold nothing of any photo."""
 
 from prometheus_client import Counter, Histogram, start_http_server
 
@@ -26,5 +26,5 @@ def record(answer: Answer | ServiceError) -> None:
 
 
 def serve(port: int) -> None:
-    """Serve the metrics on all addresses at `port`, which Prometheus must reach. Raises `OSError` if it is taken."""
+    """Serve the metrics at `port` on all addresses, for Prometheus to reach. Raises `OSError` if it is taken."""
     start_http_server(port)

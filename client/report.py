@@ -56,7 +56,7 @@ class Scores(_Part):
 
 
 class ReliabilityBin(_Part):
-    """Mean confidence and accuracy of the faces in one bin of confidence; no interval where they are too few."""
+    """Mean confidence and accuracy of the faces in one bin of confidence; no interval where there are too few."""
 
     confidence: float
     accuracy: float
@@ -109,12 +109,12 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def load_report(folder: Path) -> Report | None:
-    """The evaluation report, or None where there is none to show; the page works without."""
+    """The evaluation report, or None if there is none that can be read."""
     return _load(folder / "report.json", Report)
 
 
 def load_compression(folder: Path) -> Compression | None:
-    """The compression report, or None where there is none to show."""
+    """The compression report, or None if there is none that can be read."""
     return _load(folder / "compression.json", Compression)
 
 

@@ -16,7 +16,7 @@ from emotion.labels import Emotion
 UNCERTAIN = "uncertain"
 
 EMOTIONS: tuple[Emotion, ...] = ("happy", "surprised", "neutral", "sad", "fearful", "angry", "disgusted")
-"""In the order in which people read them."""
+"""The order of the columns, made for readers; `emotion.labels.LABELS` has FER-2013's."""
 
 COLUMNS = ("file", "status", "face", "emotion", "confidence", "x", "y", "width", "height", *EMOTIONS, "message")
 """`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1."""
@@ -33,7 +33,7 @@ class Outcome:
 
     @property
     def faces(self) -> tuple[Face, ...]:
-        """Of the answer; boxes in pixels of the photo that was sent."""
+        """The answer's faces; boxes in pixels of the photo that was sent."""
         return self.answer.analysis.faces if isinstance(self.answer, Answer) else ()
 
 
@@ -43,7 +43,7 @@ def shown_emotion(face: Face, threshold: float) -> str:
 
 
 def rows(name: str, answer: Answer | ServiceError, scale: float = 1.0) -> list[Row]:
-    """A row a face, or one that says why there is none. Boxes are divided by `scale`, as in `Photo`."""
+    """One row for each face, or one that says why there is none. Boxes are divided by `scale`, as in `Photo`."""
     if isinstance(answer, ServiceError):
         return [{"file": name, "status": answer.code, "message": str(answer)}]
     if not answer.analysis.faces:

@@ -5,7 +5,7 @@
     emotion --annotate drawn photo.jpg   also writes drawn/photo-emotions.jpg
     curl … | emotion -                   a photo from standard input
 
-A photo that cannot be analysed is an error on standard error and leaves the others alone. Exit status: 0 when every
+A photo that cannot be analysed is reported on standard error; the others are still analysed. Exit status: 0 when every
 photo was analysed, 1 when some were not, 2 when the command could not begin.
 """
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what the command line asks; the exit status."""
+    """Do what the command line asks; returns the exit status."""
     try:
         pipeline = Pipeline.load()
         if arguments.annotate:
@@ -70,14 +70,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 class _Names:
-    """Where drawn photos go; never over a photo that was named on the command line, nor over one another."""
+    """Names for drawn photos, chosen so that they overwrite neither a photo on the command line nor each other."""
 
     def __init__(self, folder: Path, photos: Iterable[str]) -> None:
         self._folder = folder
         self._taken = {Path(photo).resolve() for photo in photos}
 
     def path(self, photo: str) -> Path:
-        """For the drawing of `photo`: its name with `-emotions`, and a number if that is taken."""
+        """Where the drawing of `photo` goes: its name with `-emotions`, and a number if that is taken."""
         stem = "stdin" if photo == STDIN else Path(photo).stem
         path, number = self._folder / f"{stem}-emotions.jpg", 1
         while path.resolve() in self._taken:
@@ -88,7 +88,7 @@ class _Names:
 
 
 def _photo(pipeline: Pipeline, photo: str, names: _Names | None, as_json: bool) -> bool:
-    """Analyse a photo, print what was found and draw it; whether all went well."""
+    """Analyse a photo, print what was found and draw it; returns whether all went well."""
     try:
         data = sys.stdin.buffer.read() if photo == STDIN else Path(photo).read_bytes()
     except OSError as error:

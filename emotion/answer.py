@@ -1,4 +1,4 @@
-"""What the pipeline found, as the contract says it: the service, the command line and the library all answer so."""
+"""What the pipeline found, in the contract's form; the service, the command and the library share it."""
 
 from emotion import contract
 from emotion.alignment import Point
@@ -9,9 +9,9 @@ from emotion.pipeline import Face, Result
 
 
 def answer(result: Result | ImageError, classifier: Classifier) -> contract.Analysis | contract.ErrorAnswer:
-    """The contract's answer for one image, of which `to_json()` is the text that the service sends.
+    """The contract's answer for one image; its `to_json()` is the text that the service sends.
 
-    Here and nowhere else numbers are rounded: pixels to 0.1, the detector's confidence to 4 decimals, probabilities
+    Numbers are rounded here: pixels to 0.1, the detector's confidence to 4 decimals, probabilities
     to 6, milliseconds to 2.
     """
     if isinstance(result, ImageError):

@@ -1,4 +1,4 @@
-"""The HTTP contract: what may be sent, what is answered, and what can go wrong. Each stands here and nowhere else.
+"""The HTTP contract: what may be sent, what is answered, and what can go wrong. All of it is defined here.
 
 The service answers with these models and the client reads answers with them; `docs/openapi.json` is made from them
 (`make openapi`), and the README's table of errors is checked against `ERRORS`. Nothing but pydantic is imported, so
@@ -16,7 +16,7 @@ from emotion.labels import LABELS, Emotion
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 MAX_PIXELS = 25_000_000
-"""Largest image that is decoded: decoded, 25 Mpx are 75 MB; most phones save 12."""
+"""Pixels of the largest image that is decoded: 25 Mpx take 75 MB of memory; most phones save 12."""
 
 MAX_SIDE = 16_384
 """Longest side in pixels: OpenCV's warps count pixels in 16 bits."""
@@ -25,10 +25,10 @@ MIN_SIDE = 16
 """Shortest side that could hold a face worth reading, in pixels."""
 
 MAX_BODY = 16 * 2**20
-"""Bytes in a request's body; config.properties says so to TorchServe (`max_request_size`)."""
+"""Most bytes in a request's body; config.properties tells TorchServe (`max_request_size`)."""
 
 MAX_WAITING = 50
-"""Photos that may wait to be analysed; handler/model-config.yaml says so to TorchServe (`jobQueueSize`)."""
+"""Photos that may wait to be analysed; handler/model-config.yaml tells TorchServe (`jobQueueSize`)."""
 
 
 class Format(NamedTuple):
@@ -44,7 +44,7 @@ FORMATS = (Format("JPEG", "image/jpeg", (".jpg", ".jpeg")), Format("PNG", "image
 ACCEPTED = (
     f"{' or '.join(each.name for each in FORMATS)}, up to {MAX_PIXELS // 10**6} megapixels and {MAX_BODY // 2**20} MB"
 )
-"""The same in words."""
+"""What may be sent, in words."""
 
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """How the names of files in these formats end, in lower case."""
@@ -55,7 +55,7 @@ SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 class ErrorKind(NamedTuple):
     """One way in which a request fails: the HTTP status, the `code` in the answer, and when that happens.
 
-    Without a `code` the answer comes from TorchServe, not from the pipeline, and its body promises nothing.
+    Without a `code` the answer comes from TorchServe, not from the pipeline; it may have no body.
     """
 
     status: int
@@ -82,13 +82,16 @@ ERRORS = (
     ErrorKind(503, "", f"{MAX_WAITING} photos are waiting already, or no worker is ready; try again later"),
     ErrorKind(507, "", "the worker that held the photo ran out of memory"),
 )
-"""All of them, by status."""
+"""Every kind, ordered by status."""
 
 # --- models -----------------------------------------------------------------------------------------------------------
 
 
 class _Part(BaseModel):
-    """Of a request or an answer. Unknown fields are ignored: newer servers may add some. Errors quote nothing."""
+    """A part of a request or an answer. Unknown fields are ignored, as newer servers may add some.
+
+    Validation errors quote nothing of the input.
+    """
 
     model_config = ConfigDict(
         frozen=True,
@@ -110,7 +113,7 @@ def _from_base64(text: object) -> bytes:
 
 
 class JsonRequest(_Part):
-    """A photo as a part of JSON."""
+    """A photo inside JSON."""
 
     image: Annotated[
         bytes,
@@ -121,7 +124,7 @@ class JsonRequest(_Part):
 
 
 class FormRequest(_Part):
-    """A photo as the one part of a form."""
+    """A photo as the only part of a form."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -135,23 +138,23 @@ class Model(_Part):
     name: str
     version: str
     runtime: str = ""
-    """And in which precision: `onnxruntime int8`."""
+    """What runs the model, and in which precision, as in `onnxruntime int8`."""
 
 
 class Size(_Part):
-    """Of the upright image, after EXIF rotation, in pixels."""
+    """Size in pixels of the upright image, after EXIF rotation."""
 
     width: int
     height: int
 
 
 class Box(_Part):
-    """In pixels of the upright image, origin top left; may reach over the image's edge."""
+    """A box in pixels of the upright image, origin top left; may reach beyond the image's edge."""
 
     x: float
-    """Of the left edge."""
+    """The left edge."""
     y: float
-    """Of the top edge."""
+    """The top edge."""
     width: float
     height: float
 
@@ -179,11 +182,11 @@ class Face(_Part):
     """How sure the detector is that this is a face."""
     landmarks: Landmarks
     emotion: Emotion
-    """The most probable one."""
+    """The most probable emotion."""
     confidence: Share
     """Its probability."""
     probabilities: Annotated[dict[Emotion, Share], Field(json_schema_extra={"required": list(LABELS)})]
-    """Of each emotion, calibrated; they sum to 1."""
+    """The calibrated probability of each emotion; they sum to 1."""
 
 
 STAGES = ("decode", "detect", "align", "classify")
@@ -195,9 +198,9 @@ class Analysis(_Part):
     model: Model
     image: Size
     faces: tuple[Face, ...]
-    """Largest first; none is no error."""
+    """Largest first; an image without faces is not an error."""
     timings_ms: Annotated[dict[str, float], Field(json_schema_extra={"required": list(STAGES)})]
-    """Milliseconds of each stage; those of `classify` are shared by the photos that were classified together."""
+    """Milliseconds of each stage; `classify` counts the whole call, which several photos may have shared."""
 
 
 class Error(_Part):
@@ -215,7 +218,7 @@ class ErrorAnswer(_Part):
 
 
 class ServerError(_Part):
-    """TorchServe's own answer where it has none from a worker."""
+    """TorchServe's own answer, where no worker gave one."""
 
     code: int
     type: str
@@ -223,6 +226,6 @@ class ServerError(_Part):
 
 
 class Health(_Part):
-    """Of the server, which is not yet that of its workers: it says `Healthy` before they can answer."""
+    """The server's health, not its workers': it says `Healthy` before they can answer."""
 
     status: str

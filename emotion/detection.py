@@ -13,25 +13,25 @@ MULTIPLE = 32
 """The network's input sides must be multiples of this."""
 
 LOOKS = (256, 640, 1280)
-"""Long sides at which the image is looked at, in pixels; each next look is taken only when it pays."""
+"""Long sides, in pixels, to which the image is scaled for each look; a larger look is taken only when it may pay."""
 
 SMALL_FACE, SMALL_IN_A_GROUP = 20, 40
-"""If a look finds a face with a side below this many of its pixels, it may have missed smaller ones: look again,
-larger. Where there are several faces, others may stand further back, so the bar is higher."""
+"""If the smallest face found has a side below this many pixels of the scaled image, smaller ones may have been missed:
+look again, larger. Where there are several faces, others may stand further back, so the bar is higher."""
 
 OUTPUTS = ("537", "538", "539", "540")
 """Heat map, logarithms of height and width, offsets down and right, and five landmarks (unused; dlib's are steadier).
 
-OpenCV 5 wants all outputs asked for, or none."""
+OpenCV 5 requires asking for all outputs or none."""
 
 MIN_CONFIDENCE = 0.5
 MAX_OVERLAP = 0.3
-"""Of two boxes that overlap more than this (intersection over union), the weaker one goes."""
+"""Of two boxes that overlap more than this (intersection over union), the weaker one is dropped."""
 
 
 @dataclass(frozen=True)
 class Detection:
-    """A face: its box (pixels of the image, origin top left, not clipped to it) and the detector's confidence."""
+    """A face: its box (pixels, origin top left, may reach beyond the image) and the detector's confidence."""
 
     x: float
     y: float
@@ -88,7 +88,7 @@ class Detector:
 def _halve_or_more(image: np.ndarray) -> tuple[np.ndarray, int]:
     """The image scaled down by a whole number, still no smaller than the largest look, and that number.
 
-    Averaging whole pixels takes OpenCV a fraction of the time of any other ratio, and each look would pay it anew.
+    OpenCV scales by a whole number in a fraction of the time of other ratios, and each look then has less to scale.
     """
     factor = max(image.shape[:2]) // LOOKS[-1]
     if factor < 2:
@@ -99,7 +99,10 @@ def _halve_or_more(image: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _worth_another_look(found: list[Detection], long_side: int, longest: int) -> bool:
-    """Whether a larger look may find more than one at `long_side` pixels of an image with `longest`."""
+    """Whether a larger look may find more than `found`, which a look at `long_side` of `longest` pixels gave.
+
+    If nothing was found, only a second look is worth it, not a third.
+    """
     if not found:
         return long_side == LOOKS[0]
     smallest = min(min(face.width, face.height) for face in found) * long_side / longest

@@ -10,10 +10,10 @@ from emotion.labels import COLOURS
 from emotion.pipeline import Face
 
 INK, PAPER = (255, 255, 255), (16, 24, 40)
-"""RGB. Labels are light on dark, boxes a coloured line within a dark one, so that either shows on any photo."""
+"""RGB. Labels are light on dark, boxes a coloured line on a wider dark one, so that both show on any photo."""
 
 SMALLEST_PICTURE = 480
-"""Pixels of the longer side; smaller photos are enlarged, so that there is room for letters that can be read."""
+"""Pixels of the longer side; smaller photos are enlarged, so that there is room for legible letters."""
 
 LARGEST_TEXT, SMALLEST_TEXT = 1 / 45, 14
 """Size of the letters: a fifth of the face's width, but no more than this share of the picture's longer side, and no
@@ -31,8 +31,8 @@ Rectangle = tuple[int, int, int, int]
 def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     """A copy of a BGR uint8 image `[height, width, 3]` with a numbered, labelled box on every face.
 
-    The copy is as large as the image, or a whole number of times larger if that is smaller than `SMALLEST_PICTURE`.
-    Where a label would hide a face or another label, it is only the number; the colour still says the emotion.
+    An image smaller than `SMALLEST_PICTURE` is enlarged by a whole number. A label that would hide a face or another
+    label shrinks to its number; its colour still shows the emotion.
     """
     factor = max(math.ceil(SMALLEST_PICTURE / max(image.shape[:2])), 1)
     picture = image.copy()
@@ -63,7 +63,7 @@ def _label(picture: np.ndarray, text: str, colour: Colour, size: int, plate: Rec
     strip = size // 2
     cv2.rectangle(picture, (left, top), (right - 1, bottom - 1), _bgr(PAPER), cv2.FILLED)
     cv2.rectangle(picture, (left, top), (left + strip - 1, bottom - 1), colour, cv2.FILLED)
-    # Capital letters are seven tenths of the size: so they stand in the plate's middle.
+    # Capital letters are 0.7 of the size high; this baseline centres them on the plate.
     baseline = top + (bottom - top + round(0.7 * size)) // 2
     cv2.putText(picture, text, (left + 2 * strip, baseline), _bgr(INK), cv2.FontFace(FONT), size, FONT_WEIGHT)
 
@@ -79,7 +79,7 @@ def _place(
 ) -> Rectangle:
     """Where a plate of `size` goes: above its box, below it or beside it, wherever it hides least of `covered`.
 
-    Always within the picture, if it fits at all; of equally good places the first in that order.
+    Always within the picture, if it fits at all; of equally good places, the first in that order.
     """
     (width, height), (left, top, right, bottom) = size, box
     highest, widest = picture.shape[0] - height, picture.shape[1] - width

@@ -1,4 +1,4 @@
-"""What can be wrong with an image. Code and HTTP status of each stand in `emotion.contract`.
+"""What can be wrong with an image; `emotion.contract` has the code and HTTP status of each error.
 
     ImageError
     ├── EmptyBody
@@ -40,12 +40,12 @@ class TruncatedImage(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """The image has more pixels than the service decodes."""
+    """The image has more pixels, or a longer side, than is decoded."""
 
     kind = contract.IMAGE_TOO_LARGE
 
 
 class UnsupportedFormat(ImageError):
-    """The bytes are in none of the formats that are read."""
+    """The bytes are neither JPEG nor PNG."""
 
     kind = contract.UNSUPPORTED_FORMAT

@@ -1,4 +1,4 @@
-"""Encoded bytes to an upright colour image, with every limit checked before anything is decoded."""
+"""From encoded bytes to an upright colour image, with every limit checked before anything is decoded."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,7 +20,7 @@ _ORIENTATION_TAG = 0x0112
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of itself, before rotation: size in pixels, and whether it has transparency."""
+    """What the file's header says: size in pixels before rotation, and whether there is transparency."""
 
     width: int
     height: int
@@ -117,7 +117,7 @@ def _read_jpeg(data: bytes | bytearray) -> Header:
 def _decode_alpha(encoded: np.ndarray) -> np.ndarray | None:
     """BGR uint8 of an image with transparency, as it looks on white paper; None if it does not decode.
 
-    OpenCV keeps the transparency only if it may leave everything else as stored, rotation included.
+    OpenCV keeps transparency only with `IMREAD_UNCHANGED`, which does not apply the EXIF rotation; so this does.
     """
     image, kinds, metadata = cv2.imdecodeWithMetadata(encoded, flags=cv2.IMREAD_UNCHANGED)
     if image is None or image.size == 0:

@@ -18,4 +18,4 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "angry": (240, 62, 62),
     "disgusted": (64, 192, 87),
 }
-"""RGB, in which each class is drawn."""
+"""The RGB colour in which each class is drawn."""

@@ -46,10 +46,10 @@ ANALYSIS: Json = {
     ],
     "timings_ms": {"decode": 2.1, "detect": 14.0, "align": 0.4, "classify": 1.9},
 }
-"""An example."""
+"""The example answer in the document; the README shows the same."""
 
 GREY_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAEUlEQVR4nGNsYEAFTAwjWgAAmZAAoC0n3a4AAAAASUVORK5CYII="
-"""A whole photo, 16×16 pixels, for whoever tries the JSON form."""
+"""A complete photo of 16×16 pixels, as the example of the JSON form."""
 
 
 def main() -> None:
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def text() -> str:
-    """`document()` as the file holds it."""
+    """`document()` as the text of the file."""
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -183,7 +183,7 @@ def _schemas(models: Sequence[type[BaseModel]], mode: JsonSchemaMode) -> Json:
 
 class _WithoutFieldTitles(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
-        """They would only say the fields' names again."""
+        """Never, as titles would only repeat the fields' names."""
         return False
 
 

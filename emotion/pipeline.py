@@ -1,4 +1,4 @@
-"""Encoded images in, faces with calibrated emotions out: one network call for all faces of all images."""
+"""From encoded images to faces with calibrated emotions; the faces of all images are classified together."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -23,7 +23,7 @@ NETWORK, DETECTOR, LANDMARKS = "emotion.onnx", "centerface.onnx", "shape_predict
 """The model files: the trained network, CenterFace, and dlib's 5-point landmark predictor."""
 
 CLASSIFY_AT_ONCE = 64
-"""Most faces in one network call; bounds memory when a crowd is sent."""
+"""Most faces in one call of the network; bounds memory for photos of crowds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Face:
 class Result:
     """The faces of one image, largest first; size in pixels of the upright image; milliseconds by stage.
 
-    `classify` is the time of the whole batch, which its images share.
+    `classify` is the time for the whole batch, or 0 for an image without faces.
     """
 
     width: int
@@ -70,7 +70,7 @@ class Pipeline:
     def load(cls, folder: Path = MODELS) -> "Pipeline":
         """The pipeline from the three model files in `folder`: by default those of the installed package.
 
-        Raises `FileNotFoundError` when one is missing and `ValueError` when the network is not readable here.
+        Raises `FileNotFoundError` when one is missing and `ValueError` when the network cannot be read.
         """
         for name in (NETWORK, DETECTOR, LANDMARKS):
             if not (folder / name).is_file():
@@ -105,7 +105,7 @@ class Pipeline:
         return answers
 
     def warm_up(self) -> None:
-        """Pay for first calls before the first request: allocations and kernel choice at the usual shapes."""
+        """Make the slow first calls before the first request: they allocate, and choose kernels for usual shapes."""
         for shape in ((480, 640, 3), (640, 480, 3), (640, 640, 3)):
             self._detector.detect(np.zeros(shape, dtype=np.uint8))
         for count in (1, 2, 4, 8):
@@ -123,7 +123,7 @@ class Pipeline:
         except ImageError as error:
             return error
         except (cv2.error, MemoryError):
-            # Not foreseen, so nothing is known of the cause; but the batch's other images must not pay for it.
+            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one.
             return InvalidImage("the image cannot be processed")
         height, width = image.shape[:2]
         faces = [(detection, landmarks) for detection, (landmarks, _) in zip(detections, aligned, strict=True)]

@@ -1,6 +1,6 @@
 """TorchServe's side of the service: bytes in, statuses and JSON out, metrics.
 
-The only file that imports `ts`. The pipeline knows nothing of requests; this file knows nothing of faces.
+The only file that imports `ts`. The pipeline knows nothing of requests; this file processes no images.
 """
 
 import re
@@ -30,13 +30,13 @@ REQUEST_START = re.compile(r"(?:t=)?([0-9]{10}\.[0-9]{1,6})")
 """`X-Request-Start` as nginx writes it with `t=${msec}`: seconds since 1970."""
 
 LONGEST_REQUEST = 300.0
-"""Seconds; a start further back, or in the future, says more about a clock than about us."""
+"""Seconds; a start further back, or in the future, means a wrong clock, and is ignored."""
 
 JSON_FORM = '{"image": "<base64>"}'
 
 
 class EmotionHandler(BaseHandler):  # type: ignore[misc]
-    """Answers a batch of requests; each gets its own status, so one bad image never touches its neighbours."""
+    """Answers a batch of requests; each gets its own status, so one bad image does not fail the others."""
 
     def initialize(self, context: Context) -> None:
         """Load the models from the unpacked archive."""
@@ -66,11 +66,11 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return [item if isinstance(item, ImageError) else next(results) for item in data]
 
     def postprocess(self, data: list[Result | ImageError]) -> list[str]:
-        """Bodies by the HTTP contract; also where each outcome is counted."""
+        """The bodies that the HTTP contract describes; also logs and counts each outcome."""
         return [self._logged(index, result) for index, result in enumerate(data)]
 
     def _logged(self, index: int, result: Result | ImageError) -> str:
-        """The answer, and one log line: an id, sizes and times, nothing of the image."""
+        """The answer; also prints one log line with id, status, number of faces and time, nothing of the image."""
         if isinstance(result, ImageError):
             outcome = f"status={result.kind.status} error={result.kind.code}"
         else:
@@ -82,21 +82,21 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return self._answer(index, result)
 
     def _seconds_since_start(self, index: int) -> float | None:
-        """Since the edge or the client took the request on, the wait in TorchServe's queue included, if they said when.
+        """Seconds since the edge or the client sent the request, if its header says when; includes TorchServe's queue.
 
-        TorchServe itself counts only the sum of its waits, and buckets that it has end at ten milliseconds.
+        TorchServe itself reports only the sum of its waits, and its own histogram buckets end at ten milliseconds.
         """
         sent = REQUEST_START.fullmatch(self._header(index, "X-Request-Start"))
         since = time.time() - float(sent[1]) if sent else -1.0
         return since if 0 <= since <= LONGEST_REQUEST else None
 
     def _request_id(self, index: int) -> str:
-        """The id that the client sent as `X-Request-Id`, where it is fit for a log line, or else TorchServe's own."""
+        """The client's `X-Request-Id` if it is fit for a log line, otherwise TorchServe's own id."""
         sent = self._header(index, "X-Request-Id")
         return sent if REQUEST_ID.fullmatch(sent) else str(self.context.get_request_id(index))
 
     def _header(self, index: int, name: str) -> str:
-        """What the request says under that name, "" if nothing; a form's part of that name takes the header's place."""
+        """The header's value, "" if there is none; a form's part of the same name would replace it."""
         value = self.context.get_request_header(index, name)
         return value if isinstance(value, str) else ""
 
@@ -120,7 +120,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self._metric("emotion_confidence", MetricTypes.HISTOGRAM, face.confidence)
 
     def _announce(self) -> None:
-        """Let every labelled counter begin at zero: a series that appears at one has no rate, and a share no sum."""
+        """Start every labelled counter at zero: a series that first appears at one shows no increase in Prometheus."""
         if not self.announced:
             self.announced = True
             for emotion in LABELS:
@@ -131,7 +131,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self._metric("emotion_images_analysed", MetricTypes.COUNTER, 0)
 
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:
-        # TorchServe reads the number back from a log line and knows no exponents: 1e-05 would vanish.
+        # TorchServe reads the number back from a log line and cannot read exponents: 1e-05 would be lost.
         self.context.metrics.get_metric(name, kind).add_or_update(round(value, 4), list(dimensions))
 
 

@@ -9,13 +9,13 @@ from emotion.labels import INPUT_SIZE
 from training.recipe import AugmentationRecipe, MixingRecipe
 
 ERASED_AREA, ERASED_ASPECT, ERASED_VALUE = (0.02, 0.2), 3.3, 128.0
-"""Of random erasing (Zhong et al. 2020): share of the area, longest ratio of the sides, grey value."""
+"""Random erasing (Zhong et al. 2020): share of the area, largest ratio of the sides, grey value."""
 
 
 def augment(faces: torch.Tensor, recipe: AugmentationRecipe) -> torch.Tensor:
     """Grey faces uint8 `[N, 1, 48, 48]`, each moved, lit and erased in its own way: float32 `[N, 1, crop, crop]`.
 
-    Rotation, zoom, shift, mirroring and cropping are one bilinear sampling, and the border is repeated outwards, as
+    Rotation, zoom, shift, mirroring and cropping take one bilinear sampling; the border is repeated outwards, as
     serving does at a photo's edge. Values stay within 0–255.
     """
     return alter(move(faces.float(), recipe), recipe)

@@ -3,10 +3,10 @@
     python -m training.average --data fer2013.csv.gz --version 2.2.0 --out runs/served/emotion.pt \\
         runs/vgg-funnel-robust/emotion.pt=0.6 model_store/weights/emotion-2.1.0.pt=0.4
 
-Between a network and what became of it by training on with damaged faces lie networks that keep the accuracy of the
-first on clean faces and most of the second's on damaged ones (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
-models"). Statistics of batch normalization and the temperature are taken anew. Several shares can be compared with
-`training.stress`.
+The average of a network and of its successor, which was trained on with damaged faces, keeps the accuracy of the first
+on clean faces and most of the second's on damaged ones (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
+models"). The statistics of batch normalization and the temperature are computed anew. `training.stress` can
+compare several shares.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from training.scoring import fit_temperature, predict_logits
 from training.train import KEPT
 
 BATCH = 128
-"""Of the faces that settle the average."""
+"""Faces in a batch when `training.merging.settle` computes the average's statistics."""
 
 
 def main() -> None:
@@ -48,8 +48,8 @@ def average(
 ) -> Artifact:
     """The average of `parts`, each with its share, settled on `training` and calibrated on `validation`.
 
-    What it says of its training is that of the first part, with all parts and shares beside it. Raises `ValueError`
-    where the shares are not positive numbers with the sum 1, or the networks have different shapes.
+    Its `training` is that of the first part, with every part's share and `training` added. Raises `ValueError` where
+    the shares are not positive numbers with the sum 1, or the networks have different shapes.
     """
     if not all(share > 0 for share in shares.values()) or not math.isclose(sum(shares.values()), 1, abs_tol=1e-6):
         raise ValueError(f"the shares are {list(shares.values())}; each is above 0, and together they are 1")
@@ -72,7 +72,7 @@ def average(
 
 
 def _name(path: Path) -> str:
-    """As recipes name it: a committed artifact by its file, one of a run by folder and file."""
+    """The name that recipes use: the file for a committed artifact, folder and file for one of a run."""
     return path.name if path.resolve().parent == KEPT else "/".join(path.parts[-2:])
 
 

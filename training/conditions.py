@@ -1,14 +1,14 @@
 """The conditions of the stress report: what photographs suffer, one kind at a time, in five strengths each.
 
 After Hendrycks & Dietterich 2019, "Benchmarking Neural Network Robustness to Common Corruptions and Perturbations".
-Snow, frost, fog and elastic distortion are left out, for faces are mostly photographed without them; what stands in
-front of faces, and what a detector's box gets wrong, is added.
+Snow, frost, fog and elastic distortion are left out, as most photos of faces have none; things in front of faces and
+badly placed crops are added.
 
-How this differs from what training draws (`training.corruption`): there the strengths come from continuous ranges and
-several kinds meet on one face of 40 pixels; here every face of 48 pixels has one kind of one fixed strength. The code
-is another, too (numpy and OpenCV on single pictures, instead of torch on batches): its own kernels, its own way to
-shrink and enlarge, its own outlines of things in front of a face, the grid of JPEG blocks where a crop's own corner
-puts it. `trained` says which kinds training knows at all; those it does not know tell what robustness is worth beyond.
+Training damages faces differently (`training.corruption`): there, strengths come from continuous ranges and several
+kinds meet on one cropped face; here, every face of 48 pixels has one kind in one fixed strength. The code is separate,
+too (numpy and OpenCV on single pictures, not torch on batches): it has its own kernels, its own way to shrink and
+enlarge, its own outlines of things in front of a face, and JPEG blocks that begin at the crop's corner. `trained` says
+which kinds training draws; the others show how far robustness reaches beyond those.
 """
 
 import zlib
@@ -21,11 +21,11 @@ import numpy as np
 from training import covers
 
 Damage = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-"""A grey face uint8 `[48, 48]` and a strength, to the damaged face uint8 `[48, 48]`."""
+"""Maps a grey face uint8 `[48, 48]` and a strength to the damaged face uint8 `[48, 48]`."""
 
 STRENGTHS = 5
 MIDDLE = 2
-"""Index of the middle one."""
+"""Index of the middle strength."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Condition:
 
 
 def damaged(images: np.ndarray, condition: Condition, strength: float, seed: int) -> np.ndarray:
-    """`images` uint8 `[N, 48, 48]` under `condition`; equal seeds give equal pictures, for whichever network."""
+    """`images` uint8 `[N, 48, 48]` under `condition`; equal seeds give equal pictures."""
     generator = np.random.default_rng([seed, zlib.crc32(condition.name.encode()), round(strength * 1000)])
     return np.stack([condition.damage(image, float(strength), generator) for image in images])
 
@@ -108,7 +108,7 @@ def _contrast(face: np.ndarray, factor: float, _generator: np.random.Generator) 
 
 
 def _shadow(face: np.ndarray, light: float, generator: np.random.Generator) -> np.ndarray:
-    """One half of the face, left, right, or aslant, has `light` of the light; the edge is two pixels soft."""
+    """One half of the face (left, right or at an angle) gets the share `light`; the edge is two pixels soft."""
     angle = generator.choice([0, np.pi, generator.uniform(0, 2 * np.pi)])
     rows, columns = np.indices(face.shape) - (len(face) - 1) / 2
     distance = columns * np.cos(angle) + rows * np.sin(angle) + generator.uniform(-4, 4)
@@ -127,13 +127,13 @@ def _off_centre(face: np.ndarray, pixels: float, generator: np.random.Generator)
 
 
 def _loose_crop(face: np.ndarray, factor: float, _generator: np.random.Generator) -> np.ndarray:
-    """A frame `factor` times as wide as it should be; what is around the face is its repeated border."""
+    """A frame `factor` times as wide as it should be, filled with the repeated border."""
     middle = ((len(face) - 1) / 2,) * 2
     return _warped(face, cv2.getRotationMatrix2D(middle, 0, 1 / factor))
 
 
 def _perspective(face: np.ndarray, share: float, generator: np.random.Generator) -> np.ndarray:
-    """One side, any of the four, is `share` of the picture's side shorter: seen from aside, above or below."""
+    """One side, any of the four, is shorter by `share`, as seen from aside, above or below."""
     last = len(face) - 1
     corners = np.array([(0, 0), (last, 0), (last, last), (0, last)], np.float32)
     moved = corners.copy()

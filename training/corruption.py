@@ -3,9 +3,9 @@
 The student is shown the damaged view, its teacher the undamaged view of the same geometry: `paired_views`. The steps
 stand in the order in which a photograph suffers them: something in front of the face, light, lens, pixels, noise, JPEG.
 
-The strengths are drawn from continuous ranges, several kinds of damage meet on one face, and everything here is written
-with torch. The report in `training.stress` uses fixed strengths, one kind at a time, code of its own
-(`training.conditions`), and kinds that are not here at all.
+Strengths are drawn from continuous ranges, several kinds of damage meet on one face, and almost everything is written
+with torch. The report of `training.stress` is independent of this: it uses fixed strengths, one kind at a time, code of
+its own (`training.conditions`), and a kind that is not here at all.
 """
 
 import functools
@@ -22,7 +22,7 @@ from training.occlusion import cover
 from training.recipe import AugmentationRecipe, CorruptionRecipe
 
 Change = Callable[[torch.Tensor], torch.Tensor]
-"""Of faces float32 `[N, 1, S, S]` of 0–255 to others of the same kind; N at least 1."""
+"""Maps faces float32 `[N, 1, S, S]` of 0–255 to changed ones of the same shape; N at least 1."""
 
 GAUSSIAN_BLUR = (0.3, 2.2)
 """σ in pixels."""
@@ -31,7 +31,7 @@ DEFOCUS = (0.7, 3.2)
 """Radius of the disc in pixels."""
 
 MOTION = (2.0, 9.0)
-"""Length of the way in pixels."""
+"""Length of the line in pixels."""
 
 KERNEL = 11
 """Side of the kernels of defocus and motion, in pixels."""
@@ -43,13 +43,13 @@ GAUSSIAN_NOISE = (2.0, 30.0)
 """σ in grey values."""
 
 PHOTONS = (9.0, 150.0)
-"""That white stands for: shot noise has the variance of a Poisson distribution."""
+"""Number of photons that white stands for; shot noise follows a Poisson distribution."""
 
 IMPULSES = (0.003, 0.12)
 """Share of the pixels that become black or white."""
 
 QUALITY = (6, 95)
-"""Of JPEG, as libjpeg counts it."""
+"""JPEG quality on libjpeg's scale."""
 
 JPEG_BLOCK = 8
 
@@ -69,7 +69,7 @@ def paired_views(
 
 
 def damage(faces: torch.Tensor, recipe: CorruptionRecipe, intact: torch.Tensor) -> torch.Tensor:
-    """Faces float32 `[N, 1, S, S]` of 0–255, each damaged in its own way but those `intact`, bool `[N]`."""
+    """Faces float32 `[N, 1, S, S]` of 0–255, each damaged in its own way, except those `intact`, bool `[N]`."""
     faces = _some(faces, recipe.light, intact, _one_of(_exposure, _exposure, _darkness, _glare, _shadow))
     faces = _some(faces, recipe.blur, intact, _one_of(_gaussian_blur, _gaussian_blur, _defocus, _motion))
     faces = _some(faces, recipe.shrink, intact, _shrink)
@@ -87,7 +87,7 @@ def _some(faces: torch.Tensor, probability: float, intact: torch.Tensor, change:
 
 
 def _one_of(*changes: Change) -> Change:
-    """Each face gets one of the `changes`; one that stands here twice comes twice as often."""
+    """Each face gets one of the `changes`; one that is passed twice comes twice as often."""
 
     def change(faces: torch.Tensor) -> torch.Tensor:
         kinds = torch.randint(len(changes), (len(faces),), device=faces.device)
@@ -102,7 +102,7 @@ def _one_of(*changes: Change) -> Change:
 
 
 def _exposure(faces: torch.Tensor) -> torch.Tensor:
-    """Other light and contrast, a tone curve, and the 8 bits of the result."""
+    """Other contrast, a tone curve and other light, rounded to 8 bits."""
     mean = faces.mean(dim=(2, 3), keepdim=True)
     contrasted = mean + (faces - mean) * _log_uniform(faces, 0.2, 1.6)
     curved = 255 * (contrasted.clamp(0, 255) / 255) ** _log_uniform(faces, 0.6, 1.8)
@@ -110,7 +110,7 @@ def _exposure(faces: torch.Tensor) -> torch.Tensor:
 
 
 def _darkness(faces: torch.Tensor) -> torch.Tensor:
-    """Little light: shot noise and noise of the sensor, of which the camera amplifies a part."""
+    """Little light, with shot and sensor noise; the camera then brightens the picture, though not fully."""
     light = _log_uniform(faces, 0.06, 0.5)
     photons = _log_uniform(faces, 150, 1500)
     dark = torch.poisson(faces * light * photons / 255) * 255 / photons + _normal(faces) * _uniform(faces, 0, 4)
@@ -118,7 +118,7 @@ def _darkness(faces: torch.Tensor) -> torch.Tensor:
 
 
 def _glare(faces: torch.Tensor) -> torch.Tensor:
-    """Too much light: a factor, an even veil, and what is over 255 is lost."""
+    """Too much light: a factor and an even veil; the caller cuts off what exceeds 255."""
     return faces * _uniform(faces, 1.2, 2.6) + _uniform(faces, -20, 30)
 
 
@@ -153,7 +153,7 @@ def _defocus(faces: torch.Tensor) -> torch.Tensor:
 
 
 def _motion(faces: torch.Tensor) -> torch.Tensor:
-    """An even way in any direction, one pixel wide."""
+    """A line of even weight in any direction, one pixel wide."""
     right, down = _kernel_places(faces)
     angle, half = math.pi * _uniform(faces, 0, 1)[:, 0], _uniform(faces, *MOTION)[:, 0] / 2
     along, across = right * angle.cos() + down * angle.sin(), down * angle.cos() - right * angle.sin()
@@ -173,7 +173,7 @@ def _filtered(faces: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
 
 
 def _shrink(faces: torch.Tensor) -> torch.Tensor:
-    """A small face enlarged; a third of them have noise of the small picture, which is enlarged too."""
+    """Faces shrunk and enlarged again; a third of them get noise in between, which is enlarged too."""
     low, high = SIZES
     sizes = torch.exp(torch.rand(len(faces)) * math.log((high + 1) / low) + math.log(low)).long().clamp(max=high)
     down, up = (each.to(faces.device) for each in _resizing(faces.shape[-1]))
@@ -188,7 +188,7 @@ def _shrink(faces: torch.Tensor) -> torch.Tensor:
 def _resizing(side: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Matrices that shrink a line of `side` pixels to each of `SIZES`, `[sizes, high, side]`, and enlarge it again.
 
-    Averaging areas, and cubic: rows and columns beyond a size are zero.
+    Shrinking averages areas, enlarging is cubic; rows and columns beyond a size are zero.
     """
     low, high = SIZES
     down, up = torch.zeros(high - low + 1, high, side), torch.zeros(high - low + 1, side, high)
@@ -215,7 +215,7 @@ def _impulse_noise(faces: torch.Tensor) -> torch.Tensor:
 
 
 def _jpeg(faces: torch.Tensor) -> torch.Tensor:
-    """A real encoder's, with the grid of its blocks in any place: about 50 µs a face on one thread."""
+    """A real encoder's damage, with its grid of blocks at a random offset; about 50 µs a face on one thread."""
     count, side = len(faces), faces.shape[-1]
     offsets = torch.randint(JPEG_BLOCK, (count, 2)).tolist()
     qualities = torch.randint(QUALITY[0], QUALITY[1] + 1, (count,)).tolist()

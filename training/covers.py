@@ -1,7 +1,7 @@
-"""Things drawn in front of upright faces for the stress report: polygons in OpenCV, larger from strength to strength.
+"""Things drawn in front of upright faces for the stress report: polygons in OpenCV, larger with each strength.
 
-They share nothing with `training.occlusion` but the places that they cover: the shapes there are superellipses of
-random greys, these here are outlines as worn, in greys as sold.
+They share with `training.occlusion` only the parts of the face that they cover: its shapes are superellipses in random
+greys; these have the outlines and greys of real things.
 """
 
 import cv2
@@ -10,7 +10,7 @@ import numpy as np
 from emotion.labels import INPUT_SIZE
 
 FINE = 8
-"""Outlines are drawn at so many times the size, and averaged down."""
+"""Outlines are drawn at this many times the size, and averaged down."""
 
 JITTER = 0.025
 """Standard deviation of a thing's place, as a fraction of the side: FER-2013's faces are not aligned."""

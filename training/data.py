@@ -103,7 +103,7 @@ def fingerprints(images: np.ndarray) -> np.ndarray:
 def save_fingerprints(split: Split, path: Path, inherited: Sequence[np.ndarray | None] = ()) -> None:
     """Keep which images a model was trained on, so that a later evaluation can leave out their duplicates.
 
-    `inherited`: those of the networks it began with or is made of, where they are known; it has seen these too.
+    `inherited`: those of the networks that the model began with or is made of, where known; it has seen them too.
     """
     seen = [fingerprints(split.images), *(each for each in inherited if each is not None)]
     np.save(path, np.unique(np.concatenate(seen)))

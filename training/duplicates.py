@@ -5,9 +5,9 @@ import numpy as np
 from training.data import Split, fingerprints
 
 ALIKE = 0.95
-"""Correlation of two pictures from which they count as one. In FER-2013 351 training faces are in PublicTest pixel for
-pixel; 391 correlate by 0.99 and more with one there, 656 by 0.95 and more, 3 of them mirrored: a face too many left
-out costs nothing, one too few flatters the score."""
+"""Two pictures with at least this correlation count as one. In FER-2013, 351 training faces are in PublicTest pixel for
+pixel; 391 correlate by 0.99 or more with a face there, 656 by 0.95 or more, 3 of them mirrored. Leaving out a face too
+many costs nothing; one too few flatters the score."""
 
 CHUNK = 2048
 
@@ -22,7 +22,7 @@ def copies(images: np.ndarray, originals: np.ndarray) -> np.ndarray:
 
     Takes about ten seconds for FER-2013 on one core.
     """
-    found: np.ndarray = np.isin(fingerprints(images), fingerprints(originals))  # an even picture correlates with none
+    found: np.ndarray = np.isin(fingerprints(images), fingerprints(originals))  # plain grey correlates with nothing
     ours = _normalized(images)
     for theirs in (_normalized(originals), _normalized(originals[:, :, ::-1])):
         for start in range(0, len(ours), CHUNK):

@@ -6,8 +6,8 @@
     python -m training.evaluate --data fer2013.csv.gz --model runs/a/emotion.pt runs/b/emotion.pt   # an ensemble
 
 One view of each face unless `--mirror` averages it with its mirror image. Prints a table and writes JSON, and with
-`--plots` PNG files. Scores stand twice: on all faces, and without the images that are pixel for pixel among those the
-model was trained on.
+`--plots` PNG files. Scores are given twice: on all faces, and without the images that are pixel for pixel among those
+that the model (of an ensemble, the first) was trained on.
 """
 
 import argparse
@@ -29,16 +29,16 @@ from training.plots import write_plots
 from training.scoring import Ensemble, classify, fit_temperature
 
 RESAMPLES, TAILS, SEED = 2000, (0.025, 0.975), 0
-"""Of the bootstrap (Efron 1979), which draws faces with replacement; the tails cut out a 95 % interval."""
+"""The bootstrap's (Efron 1979), which draws faces with replacement; the tails cut out a 95 % interval."""
 
 FOLDS = 5
-"""Of the cross-fitted calibration error."""
+"""For the cross-fitted calibration error."""
 
 CALIBRATION_BINS = 15
-"""Of the expected calibration error, as in Guo et al. 2017."""
+"""For the expected calibration error, as in Guo et al. 2017."""
 
 FEWEST = 10
-"""Faces in a bin below which its accuracy says nothing."""
+"""A bin with fewer faces than this gets no interval: its accuracy says little."""
 
 
 def main() -> None:
@@ -100,7 +100,7 @@ def evaluate(
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Scores for `probabilities` `[N, 7]` and `labels` `[N]`, rounded to what N can support, with 95 % intervals."""
+    """Scores for `probabilities` `[N, 7]` and `labels` `[N]`, with 95 % intervals, rounded to 4 decimals."""
     size = len(LABELS)
     cells = labels * size + probabilities.argmax(1)
     confusion = np.bincount(cells, minlength=size * size).reshape(1, size, size)
@@ -135,7 +135,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def _statistics(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Accuracy, scores of each class and their macro means for confusion matrices `[M, 7, 7]`, rows true.
 
-    What divides by nothing is 0. The means are over the classes that occur in the matrix.
+    A score that would divide by 0 is 0. The means are over the classes that occur in the matrix.
     """
     hits = np.diagonal(confusion, axis1=1, axis2=2).astype(float)
     true, predicted = confusion.sum(axis=2), confusion.sum(axis=1)

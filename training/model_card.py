@@ -2,7 +2,7 @@
 
     python -m training.model_card
 
-The words stand in `model_card.md.in`, the numbers in `report.json`, `compression.json` and the model file itself.
+The words come from `model_card.md.in`, the numbers from `report.json`, `compression.json` and the model file itself.
 Sections after Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
 
@@ -67,7 +67,7 @@ def model_card(folder: Path) -> str:
 def _trained(recipe: dict[str, Any], epochs: int) -> str:
     """What the recipe's own run did, in words."""
     if not epochs:
-        return "no epoch of its own, the runs it is made of were trained with AdamW and cross-entropy"
+        return "no epochs of its own; the runs it is the average of were trained with AdamW and cross-entropy"
     teachers = ", ".join((recipe.get("distillation") or {}).get("teachers", ())) or "none"
     return f"{epochs} epochs with AdamW and cross-entropy; teachers: {teachers}"
 
@@ -87,16 +87,16 @@ def _began(training: dict[str, Any]) -> str:
 
 
 def _made_of(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
-    """The shares of the networks that `name` began as, and the same of these, where they began with others.
+    """`name` with the shares of the networks it began as; then the same for each of these that began with others.
 
-    As `training.average` writes it, or a run; what was read back from a served network has its training as `origin`.
+    `training`: as `training.average` or a run writes it, or `training.recovery`, which keeps it under `origin`.
     """
     training = training.get("origin", training)
     start = training["recipe"].get("start")
     if "average" in training:
         yield name, training["average"]
     elif start:
-        blend = start.get("blend", {})  # of runs before there was training.average
+        blend = start.get("blend", {})  # 2.1.0's runs, older than training.average, averaged here
         yield name, {start["network"]: 1 - sum(blend.values())} | blend
     for path, part in training.get("parts", training.get("origins", {})).items():
         yield from _made_of(f"`{path}`", part)

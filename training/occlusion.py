@@ -72,7 +72,7 @@ def _mask(count: int) -> torch.Tensor:
 
 
 def _hand(count: int) -> torch.Tensor:
-    """Three or four fingers side by side, from any direction, more often over the lower half."""
+    """Four fingers side by side, from any direction, more often over the lower half."""
     angle = 2 * math.pi * torch.rand(count)
     x, y = _around(0.5, 0.3, count), _around(0.62, 0.25, count)
     wide, long, power = _around(0.05, 0.015, count), _around(0.26, 0.08, count), torch.full((count,), 2.5)
@@ -109,5 +109,5 @@ def _shape(*parameters: torch.Tensor) -> torch.Tensor:
 
 
 def _things(shapes: list[torch.Tensor]) -> torch.Tensor:
-    """`[N, SHAPES, 6]`; a thing of fewer shapes has its first one several times."""
+    """`[N, SHAPES, 6]`; a thing of fewer shapes repeats its first one."""
     return torch.stack(shapes + shapes[:1] * (SHAPES - len(shapes)), dim=1)

@@ -19,7 +19,7 @@ MODEL = ROOT / "model_store" / "emotion.onnx"
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
 
 NOT_SERVED = ("__pycache__", "__main__.py", "drawing.py", "openapi.py")
-"""What the service does not need of the package `emotion`."""
+"""Parts of the package `emotion` that the service does not need."""
 
 
 def main() -> None:

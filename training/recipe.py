@@ -1,4 +1,4 @@
-"""A recipe file: everything about a training run but the data."""
+"""Recipe files: everything about a training run except the data."""
 
 import tomllib
 from collections.abc import Sequence
@@ -40,12 +40,12 @@ class AugmentationRecipe(_Section):
 
 
 class CorruptionRecipe(_Section):
-    """How often a training face suffers what photographs suffer; the strengths stand in `training.corruption`.
+    """How often training faces are damaged as photographs are; the strengths stand in `training.corruption`.
 
-    Probabilities, each for itself, of the faces that are not left intact.
+    The kinds are drawn independently, each with its probability, for the faces that are not left intact.
     """
 
-    intact: float = Field(ge=0, le=1, description="share of the faces that suffer nothing of it")
+    intact: float = Field(ge=0, le=1, description="share of the faces that are left undamaged")
     cover: float = Field(ge=0, le=1, description="glasses, mask, hand, hair, or anything, in front of the face")
     light: float = Field(ge=0, le=1, description="exposure, contrast, darkness with noise, glare, cast shadow")
     blur: float = Field(ge=0, le=1, description="Gaussian, defocus or motion")
@@ -55,7 +55,7 @@ class CorruptionRecipe(_Section):
 
 
 class MixingRecipe(_Section):
-    """See `training.augmentation.mix`; the probabilities are of a batch."""
+    """See `training.augmentation.mix`; the probabilities are for a whole batch."""
 
     mixup: float = Field(ge=0, le=1)
     cutmix: float = Field(ge=0, le=1)
@@ -98,15 +98,15 @@ class VotesRecipe(_Section):
 
 
 class StartRecipe(_Section):
-    """Go on from a trained network; all of it or, pruned, a part."""
+    """Begin with a trained network, whole or pruned."""
 
     network: str = Field(description="its artifact, as a path inside the folder of runs or model_store/weights")
-    prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
+    prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that is removed first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
 
 
 class Recipe(_Section):
-    """A whole recipe; an unknown key is an error. It has one of `network` and `start`."""
+    """A whole recipe; an unknown key is an error. Exactly one of `network` and `start` is given."""
 
     name: str
     version: str
@@ -133,7 +133,7 @@ class Recipe(_Section):
         return self
 
     def is_written_as(self, text: str) -> bool:
-        """Whether `text`, as `model_dump_json` writes it, is this recipe; keys it has not yet have their defaults."""
+        """Whether `text`, as `model_dump_json` writes it, is this recipe; keys that it lacks have their defaults."""
         try:
             return Recipe.model_validate_json(text) == self
         except ValidationError:

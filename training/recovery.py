@@ -2,8 +2,8 @@
 
     python -m training.recovery --data fer2013.csv.gz
 
-Quantized weights are multiplied out. Batch normalization, which was folded into the convolutions (Jacob et al. 2018,
-section 3.2), is put back with the mean and the standard deviation of training faces, scaled so that the network
+Quantized weights become floating point again. Batch normalization, which was folded into the convolutions (Jacob et al.
+2018, section 3.2), is put back with the mean and the standard deviation of training faces, scaled so that the network
 computes what it did before. What rounding to 8 bits lost stays lost.
 """
 
@@ -27,7 +27,7 @@ FACES = 512
 """Training faces whose statistics batch normalization gets."""
 
 DROPOUT = 0.3
-"""Of the recipes that the served network came from; the file does not say."""
+"""As in the recipes that the served network came from; the file does not record it."""
 
 
 def main() -> None:
@@ -112,7 +112,7 @@ def _read(graph: onnx.GraphProto) -> _Layers:
 def _put_normalization_back(
     network: EmotionNetwork, layers: list[tuple[nn.BatchNorm2d, torch.Tensor]], faces: np.ndarray
 ) -> None:
-    """Layer after layer, so that each sees what the ones before it give; `layers` with the folded biases `[out]`."""
+    """From the first layer to the last, as each needs the outputs before it; `layers` has the folded biases `[out]`."""
 
     def scale_back(normalization: nn.BatchNorm2d, bias: torch.Tensor) -> None:
         def measure(module: nn.Module, inputs: tuple[torch.Tensor]) -> None:
@@ -126,7 +126,7 @@ def _put_normalization_back(
 
     handles: list[torch.utils.hooks.RemovableHandle] = []
     network.eval()
-    # The hook of a layer runs before the layer itself, so one pass is enough.
+    # Each hook sets its layer just before the layer runs, so one pass is enough.
     for normalization, bias in layers:
         scale_back(normalization, bias)
     network(torch.from_numpy(faces).unsqueeze(1))

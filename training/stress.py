@@ -1,4 +1,4 @@
-"""Score a network on faces damaged as photographs are: every condition of `training.conditions`, in five strengths.
+"""Score a network on faces damaged as photos often are: every condition of `training.conditions`, in five strengths.
 
     python -m training.stress --data fer2013.csv.gz
     python -m training.stress --data fer2013.csv.gz --model runs/served/emotion.pt --faces 1000 --out runs/served
@@ -30,7 +30,7 @@ ABSTAIN_BELOW = (0.4, 0.5, 0.6, 0.7)
 """Thresholds of confidence whose effect is reported."""
 
 SHOWN = 0.5
-"""The one of them in the table."""
+"""The one of these thresholds that the table shows."""
 
 SEED = 0
 
@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def some_faces(split: Split, count: int) -> Split:
-    """`count` faces of `split`, drawn once and for all; all of them where it has no more, or `count` is 0."""
+    """`count` faces of `split`, the same in every call; all faces if it has no more, or `count` is 0."""
     if not 0 < count < len(split):
         return split
     kept = np.zeros(len(split), dtype=bool)
@@ -85,7 +85,7 @@ def stress(
 def cell(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     """Scores of `classifier` on faces uint8 `[N, 48, 48]` with `labels` `[N]`.
 
-    `confidence`: stated, on average. `overconfidence`: by how much that is more than the accuracy.
+    `confidence`: what the network states on average. `overconfidence`: how much that exceeds the accuracy.
     `abstaining`: for each of `ABSTAIN_BELOW` the share of the faces that are answered, accuracy on these, and the share
     of the wrong answers that are not given.
     """

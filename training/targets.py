@@ -12,5 +12,5 @@ def label_targets(labels: torch.Tensor, smoothing: float) -> torch.Tensor:
 
 
 def soft_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of logits `[N, 7]` against targets `[N, 7]`; a row of zeros asks for nothing."""
+    """Mean cross-entropy of logits `[N, 7]` against targets `[N, 7]`; a row of zeros adds nothing."""
     return -(targets * torch.log_softmax(logits.float(), dim=1)).sum(1).mean()

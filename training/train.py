@@ -4,13 +4,13 @@
     python -m training.train --data fer2013.csv.gz --recipe vgg-small --set optimization.epochs=15 --out runs/short
 
 Writes to the run's folder: `metrics.csv` (a row an epoch), `checkpoint.pt` (after each epoch; the same command goes on
-from there), and at the end `emotion.pt`. The weights are those of the last epoch's moving average; no epoch is picked
-by its score.
+from there), and at the end `emotion.pt` and `fingerprints.npy` (hashes of the images that the network has seen, those
+of the network it began with included). The weights are those of the last epoch's moving average; no epoch is picked by
+its score.
 
-A recipe with `[votes]` reads FER+'s `fer2013new.csv` beside the data. The artifacts of other runs that a recipe builds
-on, teachers or the network to begin with, are looked for in the folder that holds the run's own, and then among those
-in `model_store/weights/`. Faces that PublicTest has too are left out; `fingerprints.npy` also names those that the
-network it began with has seen.
+A recipe with `[votes]` reads FER+'s `fer2013new.csv` from the folder of the data. Artifacts that a recipe builds on, as
+teachers or to begin with, are looked for beside the run's own folder, and then in `model_store/weights/`. Training
+faces that are also in PublicTest are left out.
 """
 
 import argparse
@@ -51,7 +51,7 @@ VOTES_FILE = "fer2013new.csv"
 """The name under which Microsoft publishes the FER+ votes."""
 
 RANKING_FACES = 2048
-"""On which pruning ranks the channels."""
+"""Training faces on which pruning ranks the channels."""
 
 
 def main() -> None:
@@ -123,7 +123,7 @@ class Run:
         self.teachers = self._teachers(runs)
         torch.manual_seed(recipe.seed)
         self.network = self._begin(runs)
-        # FER+ has its own head, so that its annotators' habits never reach the one that is served.
+        # FER+ votes have a head of their own, so that the served head is not trained on them.
         self.votes_head = nn.Linear(self.network.head.in_features, len(LABELS))
         for part in (self.network, self.votes_head):
             part.to(self.device)
@@ -136,19 +136,19 @@ class Run:
         self.optimizer = torch.optim.AdamW(
             [
                 {"params": [each for each in self.parameters if each.ndim > 1], "weight_decay": settings.weight_decay},
-                # Biases, and what scales and shifts a normalized channel, have no size that decay should keep small.
+                # No decay for biases and for the scales and shifts of normalization: they need not be small.
                 {"params": [each for each in self.parameters if each.ndim <= 1], "weight_decay": 0.0},
             ],
             lr=settings.peak_learning_rate,
         )
         self.schedule = self._one_cycle()
-        # The last batch of an epoch is smaller: two programs of fixed shapes are faster than one of any shape.
+        # The last batch of an epoch is smaller; two programs of fixed shapes are faster than one for any shape.
         self.answers = torch.compile(self._answers, dynamic=False) if execution.compiled else self._answers
 
     def train_epoch(self) -> dict[str, float]:
         """One pass over the training split; returns the mean loss and accuracy on the augmented faces.
 
-        Mixed faces count as their own label's, so mixing lowers the accuracy shown here.
+        A mixed face counts as correct only for the label of its first face, so mixing lowers this accuracy.
         """
         # Seeding by epoch makes a resumed run draw what an uninterrupted one would have drawn.
         torch.manual_seed(self.recipe.seed * 10_007 + self.epoch)
@@ -252,7 +252,7 @@ class Run:
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss, and the served head's logits."""
         faces = faces.contiguous(memory_format=torch.channels_last)
-        # Not on a CPU: bf16 was slower there, measured on one with AVX-512 BF16 and without AMX.
+        # Only on CUDA: on a CPU with AVX-512 BF16, but without AMX, bf16 was measured to be slower.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits, votes_logits = self.answers(faces)
         loss = soft_cross_entropy(logits, targets[0])
@@ -300,7 +300,7 @@ class Run:
         self.inherited = load_fingerprints(built_on(runs, recipe.network).with_name("fingerprints.npy"))
         if not recipe.prune:
             return begun.network
-        # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.
+        # Always rank on the same faces: a resumed run must prune to the shape of its checkpoint.
         generator = torch.Generator().manual_seed(self.recipe.seed)
         sample = torch.randperm(len(self.training), generator=generator)[:RANKING_FACES]
         faces, targets = (each.cpu()[sample] for each in (self.images, self.targets[0]))
@@ -343,7 +343,7 @@ def built_on(runs: Path, name: str) -> Path:
 
 
 class Metrics:
-    """`metrics.csv`: a row an epoch, on disk at once; rows after a resumed epoch are dropped."""
+    """`metrics.csv`: a row an epoch, on disk at once; rows beyond the resumed checkpoint's epoch are dropped."""
 
     FIELDS = (
         "epoch",

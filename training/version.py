@@ -1,9 +1,9 @@
-"""Another version, everywhere it stands: `emotion/__init__.py` has it, and what cannot read it there is written anew.
+"""Write a version everywhere it stands: in `emotion/__init__.py`, and in files that cannot read it from there.
 
     python -m training.version 2.2.0
 
 Images, manifests and documents name it, and so does the served network, whose weights stay as they are. The Makefile
-and the wheel read `emotion/__init__.py` themselves. Without a version, the present one is written.
+and the wheel read `emotion/__init__.py` themselves. Without an argument, the present version is written.
 """
 
 import argparse
@@ -65,9 +65,9 @@ def stale(version: str) -> dict[Path, str]:
 
 
 def rename_model(folder: Path, version: str) -> bool:
-    """Give the served network and its reports in `folder` another version; whether they had another one.
+    """Give the served network and its reports in `folder` another version; returns whether that changed them.
 
-    The weights stay, so the measurements in the reports do too: only the file's hash and size are other ones.
+    The weights stay, so the measurements in the reports do too; only the file's hash and size change.
     """
     path = folder / "emotion.onnx"
     model = onnx.load(path)

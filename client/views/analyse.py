@@ -16,13 +16,13 @@ from emotion.contract import ACCEPTED, SUFFIXES
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
-# Longest side of the photo on the page: more than the column shows, far less than phones send.
+# Longest side of the photo on the page: more than its column is wide, far less than a phone's photo.
 SHOWN_PIXELS = 1400
 
 
 @dataclass(frozen=True)
 class Source:
-    """A photo that the person gave; `key` tells it from all others of the session."""
+    """A photo that the user gave; `key` is unique in the session."""
 
     key: str
     name: str
@@ -64,7 +64,7 @@ def _choose_way() -> str | None:
 
 
 def _choose(way: str | None) -> list[Source]:
-    """The photos that the person wants analysed."""
+    """The photos that the user wants analysed."""
     if way == "Camera":
         picture = st.camera_input("Take a picture")
         return [Source(picture.file_id, "camera.jpg", picture.getvalue())] if picture else []
@@ -86,14 +86,14 @@ def _choose_samples() -> list[Source]:
 
 
 def _forget_all_but(sources: Sequence[Source]) -> None:
-    """What the person took away from the page is not kept."""
+    """Drop the outcomes of photos that the user removed from the page."""
     kept = {source.key for source in sources}
     for key in set(session.outcomes()) - kept:
         del session.outcomes()[key]
 
 
 def _analyse(sources: Sequence[Source]) -> None:
-    """Send what was not answered yet, a bounded number at once."""
+    """Send the photos that were not answered yet, a bounded number at once."""
     outcomes = session.outcomes()
     new = [source for source in sources if source.key not in outcomes]
     if not new:
@@ -135,7 +135,7 @@ def _threshold() -> float:
 
 
 def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
-    """Many photos: how they did, and the one that is shown below."""
+    """An overview of many photos; returns the one to show below."""
     failed = sum(isinstance(outcome.answer, ServiceError) for outcome in outcomes)
     counts = {
         "Photos": len(outcomes),
@@ -164,7 +164,7 @@ def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
         selection_mode="single-row",
     )
     if st.session_state.get("shown", 0) >= len(outcomes):
-        st.session_state.shown = 0  # that photo was taken away
+        st.session_state.shown = 0  # that photo was removed
     index = st.selectbox(
         "Photo to show; a click into the table's first column chooses one too",
         range(len(outcomes)),
@@ -242,7 +242,7 @@ def _downloads(outcomes: Sequence[Outcome], shown: Outcome, threshold: float) ->
         if shown.photo.thumbnail and isinstance(shown.answer, Answer):
             st.download_button(
                 "Annotated picture as PNG",
-                # Drawn when it is asked for: a large PNG takes longer than all the rest.
+                # A function, so that it is drawn only on request: a large PNG takes longer than all the rest.
                 lambda: results.to_png(drawing.annotate(shown.photo.picture(), shown.faces, threshold=threshold)),
                 f"{Path(shown.photo.name).stem}-emotions.png",
                 "image/png",
