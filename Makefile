@@ -85,7 +85,8 @@ release: $(BIN)/.installed
 	$(BIN)/python -m training.train --data $(DATA) --recipe vgg-funnel-robust $(OPTIONS)
 	$(BIN)/python -m training.average --data $(DATA) --version $(VERSION) --out runs/served/emotion.pt $(SHARES)
 	$(BIN)/python -m training.train --data $(DATA) --recipe served-pruned $(OPTIONS)
-	$(MAKE) compress reports
+	$(MAKE) compress
+	$(MAKE) reports
 
 # Everything that depends on the served network: its report and card, the golden results, drift reference and rules.
 reports: $(BIN)/.installed model_store/emotion.mar

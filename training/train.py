@@ -119,7 +119,7 @@ class Run:
         self.training = training
         self.images = torch.from_numpy(training.images).unsqueeze(1).to(self.device)
         self.labels = torch.from_numpy(training.labels).to(self.device)
-        self.targets = self._targets(runs)
+        self.targets = self._targets()
         self.teachers = self._teachers(runs)
         torch.manual_seed(recipe.seed)
         self.network = self._begin(runs)
@@ -268,15 +268,14 @@ class Run:
         features = self.network.dropout(self.network.embed(faces))
         return self.network.head(features), self.votes_head(features)
 
-    def _targets(self, runs: Path) -> tuple[torch.Tensor, ...]:
+    def _targets(self) -> tuple[torch.Tensor, ...]:
         """Targets of the served head and, where the recipe uses votes, of the second one; `[N, 7]` each."""
         targets = label_targets(self.labels, self.recipe.optimization.label_smoothing)
-        votes = None
-        if self.recipe.votes:
-            if self.training.votes is None:
-                raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
-            votes = torch.from_numpy(self.training.votes).to(self.device)
-        return (targets,) if votes is None else (targets, votes)
+        if not self.recipe.votes:
+            return (targets,)
+        if self.training.votes is None:
+            raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
+        return targets, torch.from_numpy(self.training.votes).to(self.device)
 
     def _teachers(self, runs: Path) -> Teachers | None:
         distillation = self.recipe.distillation
