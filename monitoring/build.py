@@ -72,8 +72,9 @@ def adapter_rules() -> dict[str, Any]:
 def scaled_object() -> dict[str, Any]:
     """KEDA's object: the autoscaler's targets, maximum and behaviour, and one more trigger, which starts the first pod.
 
-    While there are no pods but Prometheus sees the page, each query gives 0. Where there are pods but no numbers it gives
-    nothing; KEDA takes that for an error and leaves the number of pods as it is. The page's requests wake the first pod.
+    While there are no pods but Prometheus sees the page, each query gives 0. Where there are pods but no numbers it
+    gives nothing; KEDA takes that for an error and leaves the number of pods as it is. The page's requests wake the
+    first pod.
     """
     spec = reference.autoscaler()["spec"]
     asleep = (
