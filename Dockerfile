@@ -4,8 +4,8 @@
 #   make image-test    builds both, starts the server from the image's own files and sends it a photo
 #
 # BASE           a slim Python 3.11; Debian-based, because the wheels need glibc
-# TORCH_BACKEND  cpu, or cu130 and the like for a GPU (what `uv --torch-backend` takes); empty: the newest build that
-#                the configured index has
+# TORCH_BACKEND  what `uv --torch-backend` takes; empty: whichever build the configured index has. A build for GPUs would
+#                only be larger: TorchServe's worker imports torch, but ONNX Runtime does the work, on the CPU.
 ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
 
 # --- tools that only building needs: never in an image -----------------------------------------------------------------
@@ -60,6 +60,8 @@ COPY --from=client-packages /opt/venv /opt/venv
 COPY .streamlit/ .streamlit/
 COPY model_store/*.json model_store/MODEL_CARD.md model_store/
 COPY client/ client/
+# The contract, which needs none of the pipeline's libraries.
+COPY emotion/__init__.py emotion/contract.py emotion/labels.py emotion/
 # Without an address of its own Streamlit asks the internet for one when it starts.
 ENV EMOTION_SERVER=http://emotion-server:8080 EMOTION_METRICS_PORT=8502 STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 EXPOSE 8501 8502
@@ -80,5 +82,5 @@ COPY --from=archive /build/model_store/emotion.mar model_store/
 # Inference and metrics on all addresses; management stays on loopback.
 EXPOSE 8080 8082 8083
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s CMD ["python", "-m", "serving.healthcheck"]
-# It replaces itself by Java, so signals reach the JVM.
+# It replaces itself with Java, so signals reach the JVM.
 CMD ["python", "-m", "serving.container"]

@@ -1,21 +1,20 @@
 # Thin targets: each is a command or two that also works by hand.
-#   make run | test | serve | mar | train DATA=… | compress DATA=… | evaluate DATA=… | bench | lint
+#   make run | test | serve | mar | wheel | train DATA=… | compress DATA=… | evaluate DATA=… | bench | lint
 # TORCH_BACKEND=cpu|cu130|auto installs another build of torch (smaller, or for a GPU).
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
-RECIPE ?= vgg-funnel-blend
-NETWORK ?= vgg-funnel-blend
-TEACHERS ?= vgg-small vgg-funnel vgg-funnel-again vgg-funnel-whole
-VERSION ?= 2.1.0
+RECIPE ?= vgg-funnel-robust
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' emotion/__init__.py)
 SPLIT ?= test
 MODEL ?= model_store/emotion.onnx
 OUT ?= report.json
+STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar train compress release evaluate pipeline framing bench bench-client bench-capacity \
-	bench-autoscaling image image-test lint policy lock clean
+.PHONY: run test serve mar wheel version train compress release reports evaluate stress pipeline framing bench \
+	bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -26,9 +25,20 @@ serve: $(BIN)/.installed model_store/emotion.mar
 
 mar: model_store/emotion.mar
 
-model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx model_store/centerface-int8.onnx training/package.py training/third_party.py \
-		$(shell find emotion handler -name '*.py' -o -name '*.yaml')
+model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx model_store/centerface-int8.onnx \
+		training/package.py training/third_party.py \
+		$(shell find emotion handler -name '*.py' -o -name '*.txt' -o -name '*.yaml')
 	$(BIN)/python -m training.package
+
+# The package `emotion` with its model files, for pip: dist/emotion_detection-….whl.
+wheel: $(BIN)/.installed
+	$(BIN)/python -m training.third_party
+	$(BIN)/python -m hatchling build --target wheel
+
+# Another version everywhere it stands: make version TO=2.2.0
+version: $(BIN)/.installed
+	$(BIN)/python -m training.version $(TO)
+	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
 test: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m pytest
@@ -39,6 +49,10 @@ lint: $(BIN)/.installed policy
 	$(BIN)/mypy
 	$(BIN)/yamllint --strict .
 
+# docs/openapi.json, after a change of emotion/contract.py.
+openapi: $(BIN)/.installed
+	$(BIN)/python -m emotion.openapi --out docs/openapi.json
+
 # Everything the manifests can become, and the Dockerfile, against checkov's policies; exceptions in k8s/checkov.yaml.
 policy: $(BIN)/.installed .venv-policy/.installed
 	rm -rf runs/manifests
@@ -46,7 +60,7 @@ policy: $(BIN)/.installed .venv-policy/.installed
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --directory runs/manifests
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --file Dockerfile
 
-# IMAGE_ARGS: --build-arg TORCH_BACKEND=cu130 builds for a GPU.
+# IMAGE_ARGS: --build-arg BASE=… builds on another Python 3.11.
 image: $(BIN)/.installed
 	$(BIN)/python -m images.engine --tag $(VERSION) $(IMAGE_ARGS)
 
@@ -58,23 +72,40 @@ train: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE) $(OPTIONS)
 
+# The served network: the average of the committed weights and of what they became by training on with damaged faces.
+SHARES ?= runs/vgg-funnel-robust/emotion.pt=0.5 model_store/weights/emotion-2.1.0.pt=0.5
+
 # Pruning and int8, measured against each other; the best combination goes into model_store/.
 compress: $(BIN)/.installed
 	$(need-data)
-	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
+	$(BIN)/python -m training.compress --data $(DATA) --version $(VERSION)
 
-# From the data file to everything in model_store/: each step is skipped or resumed where it was done before.
+# From the committed weights to everything in model_store/; training that is done is not done again.
 release: $(BIN)/.installed
 	$(need-data)
-	for recipe in $(TEACHERS) $(NETWORK) $(NETWORK)-pruned; do \
-		$(BIN)/python -m training.train --data $(DATA) --recipe $$recipe $(OPTIONS) || exit; done
-	$(BIN)/python -m training.compress --data $(DATA) --network $(NETWORK) --version $(VERSION)
+	$(BIN)/python -m training.train --data $(DATA) --recipe vgg-funnel-robust $(OPTIONS)
+	$(BIN)/python -m training.average --data $(DATA) --version $(VERSION) --out runs/served/emotion.pt $(SHARES)
+	$(BIN)/python -m training.train --data $(DATA) --recipe served-pruned $(OPTIONS)
+	$(MAKE) compress
+	$(MAKE) reports
+
+# Everything that depends on the served network: its report and card, the golden results, drift reference and rules.
+reports: $(BIN)/.installed model_store/emotion.mar
+	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
 	$(BIN)/python -m training.model_card
+	$(BIN)/python -m tests.golden
+	$(BIN)/python -m monitoring.build
 
 evaluate: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split $(SPLIT) --model $(MODEL) --out $(OUT)
+
+# Accuracy and confidence under noise, blur, compression, bad light and occlusion: stress.json, STRESS.md, stress.png.
+# MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; OPTIONS="--faces 1000" is a quick look.
+stress: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.stress --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
 
 # Accuracy through detection, alignment and cropping, next to the bare crops.
 pipeline: $(BIN)/.installed model_store/emotion.mar
@@ -110,14 +141,16 @@ $(BIN)/.installed: requirements/all.txt requirements/bootstrap.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/bootstrap.txt
 ifdef TORCH_BACKEND
 	$(BIN)/uv pip install --python $(BIN)/python --torch-backend=$(TORCH_BACKEND) --no-verify-hashes \
-		--constraint requirements/all.txt -r pyproject.toml --all-extras
+		--constraint requirements/all.txt -r pyproject.toml --group dev
 else
 	$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/all.txt
 endif
 	@touch $@
 
-# One lock for the machine of a developer; from it one for each image.
+# One lock for the machine of a developer; from it those of the images. `pyproject.toml` as an input stands for the
+# dependencies of the package `emotion`, which the page does without.
 COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --quiet
+SUBSET = $(COMPILE) --no-annotate --constraint requirements/all.txt
 # checkov's own dependencies would fight with ours: an environment of its own.
 .venv-policy/.installed: requirements/policy.txt $(BIN)/.installed
 	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-policy
@@ -125,10 +158,11 @@ COMPILE = $(BIN)/uv pip compile --universal --generate-hashes --no-header --quie
 	@touch $@
 
 lock: $(BIN)/.installed
-	$(COMPILE) pyproject.toml --all-extras -o requirements/all.txt
-	for extra in server archive client; do $(COMPILE) pyproject.toml --extra $$extra --no-annotate \
-		--constraint requirements/all.txt -o requirements/$$extra.txt || exit; done
+	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
+	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
+	$(SUBSET) --group client -o requirements/client.txt
+	$(SUBSET) --group archive -o requirements/archive.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 
 clean:
-	rm -rf .venv .venv-policy model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy dist model_store/emotion.mar model_store/third_party

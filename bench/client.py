@@ -39,7 +39,7 @@ def main() -> None:
 
 
 def bench_batch(addresses: Addresses) -> None:
-    """Throughput of the batch command over that of the load generator, in the same run."""
+    """The throughput of the batch command, next to that of the load generator in the same run."""
     photo = one_face(640, 480)
     best, _ = saturate(photo, addresses, clients=16, seconds=10)
     with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:

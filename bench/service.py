@@ -21,7 +21,7 @@ from serving.server import Addresses, torchserve, wait_until_ready
 from training import third_party
 
 WARM_UP = 20
-"""Calls before anything is counted."""
+"""Calls before any are counted."""
 
 
 def main() -> None:
@@ -91,7 +91,7 @@ def latencies(photo: bytes, addresses: Addresses, count: int) -> list[float]:
 
 
 def saturate(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> tuple[float, list[float]]:
-    """Photos a second and seconds of each request, with `clients` each sending the next photo at once."""
+    """Photos a second, and seconds of each request, with `clients` that each send the next photo at once."""
     times: list[float] = []
     begin = time.perf_counter() + 2.0  # the clients' first two seconds are not counted
     end = begin + seconds
@@ -113,7 +113,7 @@ def saturate(photo: bytes, addresses: Addresses, clients: int, seconds: float) -
 
 
 class Client:
-    """One kept-alive connection; the standard library's, because a load generator must not be the bottleneck."""
+    """One connection that is kept alive; of the standard library, which costs the load generator the least time."""
 
     def __init__(self, addresses: Addresses) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", addresses.inference, timeout=30)

@@ -8,78 +8,30 @@
 Nothing here needs Streamlit.
 """
 
+import contextlib
 import io
 import random
 import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar
 
 import requests
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
-Emotion = Literal["happy", "surprised", "neutral", "sad", "fearful", "angry", "disgusted"]
-EMOTIONS: tuple[str, ...] = get_args(Emotion)
+from emotion.contract import ACCEPTED, ERRORS, IMAGE_TOO_LARGE, Analysis, ErrorAnswer
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a photo is sent again; the pause doubles from the first to the longest."""
-
-
-class _Part(BaseModel):
-    # Fields that a newer server adds are no reason to fail.
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Model(_Part):
-    """Which model answered, and what runs it."""
-
-    name: str
-    version: str
-    runtime: str = ""
-
-
-class Size(_Part):
-    """Of the upright image, in pixels."""
-
-    width: int
-    height: int
-
-
-class Box(_Part):
-    """In pixels of the upright image, origin top left; may reach over the image's edge."""
-
-    x: float
-    y: float
-    width: float
-    height: float
-
-
-class Face(_Part):
-    """One face; `probabilities` by emotion, summing to 1."""
-
-    box: Box
-    detection_confidence: float
-    emotion: Emotion
-    confidence: float
-    probabilities: dict[Emotion, float]
-
-
-class Analysis(_Part):
-    """The service's answer for one image; faces largest first."""
-
-    model: Model
-    image: Size
-    faces: tuple[Face, ...]
-    timings_ms: dict[str, float]
 
 
 @dataclass(frozen=True)
 class Answer:
     """An analysis, and how long it took.
 
-    `round_trip`: seconds from sending the image to having the answer, of which `upload` went by until the last byte
-    was handed to the network. `request_id`: stands in the service's log line too.
+    `round_trip`: seconds from sending the image to having the answer; `upload`: the part of them until the last byte
+    was handed to the network. `request_id`: also in the service's log line.
     """
 
     analysis: Analysis
@@ -95,27 +47,62 @@ class Answer:
 
 
 class ServiceError(Exception):
-    """The service did not answer with a result; the message is written for the person who asked."""
+    """The service did not answer with a result; the message is written for the person who asked.
+
+    The attributes of each subclass say how to react to it; callers read them instead of testing for subclasses.
+    """
+
+    outcome: ClassVar[str] = "error"
+    """The kind's name in the client's metrics."""
+    code: str = "error"
+    """The status of the photo in tables of results."""
+    passes: ClassVar[bool] = False
+    """Whether the same photo may succeed a little later."""
+    resend: ClassVar[bool] = False
+    """Whether the client sends the photo again by itself."""
+    every_photo: ClassVar[bool] = False
+    """Whether all other photos would fail too."""
+    advice: ClassVar[str] = ""
+    """What the person at the page can do."""
 
 
 class ServerAway(ServiceError):
     """There is no connection."""
 
+    outcome = "away"
+    passes = resend = every_photo = True
+    advice = "Start it with `make run`, or set `EMOTION_SERVER` to its address; then try again."
+
 
 class ServerSlow(ServiceError):
-    """There was no answer in time."""
+    """There was no answer in time; the photo is not sent again, because more work would slow the service further."""
+
+    outcome = "slow"
+    passes = every_photo = True
+    advice = "It may be overloaded. Wait a little and try again, or raise `EMOTION_TIMEOUT`."
 
 
 class ServerBusy(ServiceError):
     """The queue is full, or no worker could answer."""
 
+    outcome = "busy"
+    passes = resend = every_photo = True
+    advice = "Wait a few seconds and try again."
+
 
 class TokenRefused(ServiceError):
-    """Whoever guards the service wants another token."""
+    """The edge in front of the service refused the token."""
+
+    outcome = "token_refused"
+    every_photo = True
+    advice = "Set `EMOTION_TOKEN` to one that the service accepts, and start the page again."
 
 
 class ImageRefused(ServiceError):
     """The service looked at the image and refused it; `code` is the contract's."""
+
+    outcome = "image_refused"
+    advice = f"Try another photo: {ACCEPTED}."
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -123,13 +110,12 @@ class ImageRefused(ServiceError):
 
 
 class EmotionClient:
-    """Talks to one service; keeps its connections, so it is best reused. Threads may share it."""
+    """Talks to one service; keeps its connections, so reuse it. Threads may share it."""
 
     def __init__(self, server: str, timeout: float = 10.0, *, retries: int = 0, token: str = "") -> None:
         """`timeout`: seconds for an answer. `retries`: times a photo is sent again while the service is away or busy.
 
-        Sending again is safe, since the service keeps nothing. After a timeout it is not done: a service that is too
-        slow gets no faster by more work.
+        Sending again is safe, since the service keeps nothing.
         """
         self._server = server.rstrip("/")
         self._timeout = timeout
@@ -145,7 +131,9 @@ class EmotionClient:
         for pause in _pauses(self._retries):
             try:
                 return self._analyse_once(image)
-            except (ServerAway, ServerBusy):
+            except ServiceError as error:
+                if not error.resend:
+                    raise
                 time.sleep(pause)
         return self._analyse_once(image)
 
@@ -207,13 +195,12 @@ def _error(response: requests.Response) -> ServiceError:
     status = response.status_code
     if status in {requests.codes.unauthorized, requests.codes.forbidden}:
         return TokenRefused(f"the service refused the token (status {status})")
-    if status == requests.codes.request_entity_too_large and not response.content:
-        return ImageRefused("image_too_large", "the file is larger than the service accepts")
-    try:
-        error = response.json()["error"]
-        return ImageRefused(error["code"], error["message"])
-    except (ValueError, KeyError, TypeError):
-        pass
     if status >= requests.codes.server_error or status == requests.codes.too_many_requests:
         return ServerBusy(f"the service is overloaded or restarting (status {status})")
+    if status == IMAGE_TOO_LARGE.status and not response.content:
+        return ImageRefused(IMAGE_TOO_LARGE.code, "the file is larger than the service accepts")
+    if status in {kind.status for kind in ERRORS}:
+        with contextlib.suppress(ValidationError):
+            error = ErrorAnswer.model_validate_json(response.content).error
+            return ImageRefused(error.code, error.message)
     return ServiceError(f"the service answered with status {status}")

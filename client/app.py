@@ -2,7 +2,7 @@
 
 python -m streamlit run client/app.py
 
-From the repository's root: `python -m` puts that on the path, `streamlit run` alone would not.
+Run it from the repository's root: `python -m` puts that on the import path, `streamlit run` alone would not.
 """
 
 import streamlit as st

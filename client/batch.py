@@ -3,8 +3,8 @@
     python -m client.batch photos/ --out results.csv
 
 Writes one line a face, and one line for a photo without faces or with an error, as soon as it is known. Started again
-with the same `--out`, it goes on where it was stopped: Ctrl-C and SIGTERM let the photos that are under way finish, so
-none is analysed twice. Broken photos are reported and skipped.
+with the same `--out`, it goes on where it was stopped. Ctrl-C and SIGTERM let the photos that are under way finish, so
+that none is analysed twice. Broken photos are reported and skipped.
 """
 
 import argparse
@@ -20,14 +20,13 @@ from pathlib import Path
 from tqdm import tqdm
 
 from client import settings
-from client.api import EmotionClient, ServerAway, ServerBusy, ServerSlow, ServiceError, TokenRefused
+from client.api import EmotionClient, ServiceError
 from client.concurrency import bounded_map
 from client.results import COLUMNS, Row, rows
-
-SUFFIXES = {".jpg", ".jpeg", ".png"}
+from emotion.contract import SUFFIXES
 
 RETRIES = 5
-"""Of a photo while the service is away or busy, about 15 seconds in all; nobody waits in front of a screen."""
+"""Times a photo is sent again while the service is away or busy; the pauses add up to about 15 seconds."""
 
 
 CONCURRENCY = 8
@@ -35,7 +34,7 @@ CONCURRENCY = 8
 
 
 class ServiceLost(RuntimeError):
-    """The service stayed away; what was done so far is kept."""
+    """The service stopped answering; what was written so far is kept."""
 
 
 def main() -> None:
@@ -59,7 +58,7 @@ def main() -> None:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[threading.Event]:
-    """An event that is set by the first SIGINT or SIGTERM; the second one acts as it always did."""
+    """An event that is set by the first SIGINT or SIGTERM; the second one has its usual effect."""
     stopping = threading.Event()
 
     def stop(number: int, _: object) -> None:
@@ -77,7 +76,7 @@ def stop_requests() -> Iterator[threading.Event]:
 def analyse_folder(
     client: EmotionClient, folder: Path, out: Path, concurrency: int, stopping: threading.Event | None = None
 ) -> int:
-    """Analyse every photo below `folder` that `out` does not hold yet; returns how many were refused.
+    """Analyse every photo below `folder` that `out` does not hold yet; returns how many failed.
 
     Once `stopping` is set, no further photo is begun. Raises `NotADirectoryError`, `ValueError` when `out` is another
     kind of file, and `ServiceLost`.
@@ -107,9 +106,9 @@ def analyse_folder(
 def _analyse(client: EmotionClient, path: Path, name: str) -> list[Row]:
     try:
         return rows(name, client.analyse(path.read_bytes()))
-    except (ServerAway, ServerBusy, ServerSlow, TokenRefused) as error:
-        raise ServiceLost(f"{error}; the same command goes on from there") from error
     except ServiceError as error:
+        if error.every_photo:
+            raise ServiceLost(f"{error}; the same command goes on from there") from error
         return rows(name, error)
     except OSError as error:
         return rows(name, ServiceError(str(error)))

@@ -1,4 +1,4 @@
-"""Interactive charts; every one also has its numbers beside it or in its tooltips."""
+"""Interactive charts; each has its numbers beside it or in its tooltips."""
 
 from collections.abc import Sequence
 
@@ -15,11 +15,9 @@ STAGES = {
     "align": "align",
     "classify": "read emotions",
 }
-"""The parts of a round trip in the order in which they happen, and how the page calls them."""
+"""The parts of a round trip in the order in which they happen, and what the page calls them."""
 
 HEIGHT = 320
-FEWEST = 10
-"""Faces in a bin below which its accuracy says nothing."""
 
 
 def class_scores(report: Report) -> alt.LayerChart:
@@ -60,9 +58,9 @@ def confusion(report: Report) -> alt.LayerChart:
     """Shares of each true class, by predicted class."""
     labels = list(report.per_class)
     cells = [
-        {"true": true, "predicted": predicted, "faces": count, "share": count / max(sum(row), 1)}
-        for true, row in zip(labels, report.confusion_matrix, strict=True)
-        for predicted, count in zip(labels, row, strict=True)
+        {"true": true, "predicted": predicted, "faces": count, "share": share}
+        for true, counts, shares in zip(labels, report.confusion_matrix, report.confusion_shares, strict=True)
+        for predicted, count, share in zip(labels, counts, shares, strict=True)
     ]
     base = alt.Chart(alt.Data(values=cells)).encode(
         x=alt.X("predicted:N", sort=labels, title="the model says", axis=alt.Axis(labelAngle=-40)),
@@ -86,11 +84,11 @@ def reliability(report: Report) -> alt.LayerChart:
             "confidence": each.confidence,
             "accuracy": each.accuracy,
             "faces": each.count,
-            "low": max(each.accuracy - _half_width(each.accuracy, each.count), 0),
-            "high": min(each.accuracy + _half_width(each.accuracy, each.count), 1),
+            "low": each.accuracy_interval[0],
+            "high": each.accuracy_interval[1],
         }
         for each in report.reliability
-        if each.count >= FEWEST
+        if each.accuracy_interval
     ]
     percent = alt.Axis(format="%")
     unit = alt.Scale(domain=[0, 1])
@@ -163,8 +161,3 @@ def stages(answer: Answer) -> dict[str, float]:
     """Milliseconds of each part of the round trip, by the names of `STAGES`."""
     measured = {"upload": answer.upload * 1000, "waiting": answer.waiting * 1000}
     return measured | {name: time for name, time in answer.analysis.timings_ms.items() if name in STAGES}
-
-
-def _half_width(share: float, count: int) -> float:
-    """Of the 95 % interval of a share of `count`, by the normal approximation."""
-    return float(1.96 * (share * (1 - share) / count) ** 0.5)

@@ -1,4 +1,4 @@
-"""Work on many things at once, with a bound."""
+"""Work on a bounded number of things at once."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -10,10 +10,10 @@ Result = TypeVar("Result")
 
 
 def bounded_map(function: Callable[[Item], Result], items: Iterable[Item], bound: int) -> Iterator[tuple[Item, Result]]:
-    """Each item with `function(item)`, in the order in which they are finished; at most `bound` are under way.
+    """Each item with its `function(item)`, in the order of completion; at most `bound` are under way.
 
     Items are taken from the iterable only when there is room for them. The first exception of `function` is raised
-    here, after what was under way has ended.
+    here, once all that was under way has ended; results not yet yielded are lost.
     """
     queue = iter(items)
     running: dict[Future[Result], Item] = {}

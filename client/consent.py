@@ -13,14 +13,14 @@ NOTICE = (
 
 
 def acknowledged() -> bool:
-    """Whether this session's person has read the notice; shows it until then."""
+    """Whether this session's user has acknowledged the notice; shows it until then."""
     if st.session_state.get("acknowledged"):
         return True
     with st.container(border=True):
         st.subheader("Before you begin")
         st.markdown(NOTICE)
         st.caption("The full text is on the page “Privacy and limits”.")
-        # As a callback, so that the page comes up without the notice in one run.
+        # A callback runs before the page does, so the notice is gone at once.
         st.button("I understand", on_click=_acknowledge, icon=":material/check:")
     return False
 

@@ -4,22 +4,14 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageEnhance, ImageFont
 
-from client.api import Face
 from client.results import UNCERTAIN, shown_emotion
+from emotion import labels
+from emotion.contract import Face
 
 INK, PAPER = (255, 255, 255), (16, 24, 40)
-"""Labels are light on dark, boxes a light line within a dark one, so that either shows on any photo."""
+"""Labels are light on dark, boxes a coloured line on a wider dark one, so that both show on any photo."""
 
-COLOURS = {
-    "happy": (250, 176, 5),
-    "surprised": (255, 127, 80),
-    "neutral": (134, 142, 150),
-    "sad": (76, 139, 245),
-    "fearful": (151, 117, 250),
-    "angry": (240, 62, 62),
-    "disgusted": (64, 192, 87),
-    UNCERTAIN: (206, 212, 218),
-}
+COLOURS = {**labels.COLOURS, UNCERTAIN: (206, 212, 218)}
 
 Corners = tuple[float, float, float, float]
 """Left, top, right, bottom."""
@@ -91,9 +83,10 @@ def _spotlight(image: Image.Image, box: Corners) -> Image.Image:
 def _place(
     size: tuple[float, float], box: Corners, photo: tuple[int, int], gap: float, taken: Sequence[Corners]
 ) -> Corners:
-    """Where a label of `size` goes: above its box, below it, or beside it, wherever it covers least of `taken`.
+    """Where a label of `size` goes: above its box, below it, or beside it, wherever it covers least of
+    `taken` and the box itself.
 
-    Always within the photo; of equally good places the first in that order.
+    Always within the photo; of equally good places, the first in that order.
     """
     width, height = size
     candidates = [

@@ -6,14 +6,14 @@ import streamlit as st
 from PIL import Image
 
 from client import drawing
-from client.api import Face
 from client.results import shown_emotion
+from emotion.contract import Face
 
 MOST_CARDS = 6
-"""Faces whose seven probabilities are all shown at once; in a larger group, those of the face in focus."""
+"""Up to this many faces, every card shows its seven probabilities; with more, only the card in focus does."""
 
 CROP_WIDTH = 104
-"""Pixels; a phone's screen would stretch it over its whole width otherwise."""
+"""Pixels; otherwise a phone would stretch the crop over the whole screen."""
 
 
 def show(image: Image.Image, found: tuple[Face, ...], threshold: float) -> int | None:
@@ -39,7 +39,7 @@ def _choose(found: tuple[Face, ...], threshold: float) -> int | None:
         format_func=lambda number: f"{number} {shown_emotion(found[number - 1], threshold)}",
         help="Choose it again to see all faces.",
     )
-    # Of another photo's faces, perhaps.
+    # The choice may be left over from a photo with more faces.
     return choice if choice is None or choice <= len(found) else None
 
 

@@ -1,4 +1,4 @@
-"""A person's photo: turned upright, made small enough to send and to show."""
+"""The user's photo: a large one is turned upright and made small enough to send and to show."""
 
 import base64
 import io
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageOps
 
 LARGEST_SIDE = 2048
-"""Pixels. A larger photo is scaled down before it is sent: the service looks for faces in far fewer, and a phone's
-12 megapixels would spend their time in the network."""
+"""Pixels. A larger photo is scaled down before it is sent: the service looks for faces at far fewer, and a phone's
+12 megapixels take long to upload."""
 
 MOST_PIXELS = 120_000_000
 """A photo that claims more is sent as it is, and the service says what is wrong with it."""
@@ -18,9 +18,11 @@ QUALITY, THUMBNAIL_SIDE = 92, 96
 
 @dataclass(frozen=True)
 class Photo:
-    """`data`: the file to send, which is also what is kept: pictures are large. `scale`: sides of the picture in
-    `data` over those of the person's own photo, at most 1. `thumbnail`: a data URL, or None where Pillow cannot read
-    the photo.
+    """A photo, ready to send.
+
+    `data`: the file to send; it is kept instead of the decoded picture, which is larger. `scale`: sides of the picture
+    in `data` divided by those of the user's own photo, at most 1. `thumbnail`: a data URL, or None where Pillow cannot
+    read the photo or it claims more than `MOST_PIXELS`.
     """
 
     name: str
@@ -29,14 +31,14 @@ class Photo:
     thumbnail: str | None
 
     def picture(self) -> Image.Image:
-        """The upright RGB picture that the service's boxes refer to. Only where there is a `thumbnail`."""
+        """The upright RGB picture that the service's boxes refer to; only if there is a `thumbnail`."""
         return _in_rgb(ImageOps.exif_transpose(Image.open(io.BytesIO(self.data))))
 
 
 def prepare(name: str, data: bytes) -> Photo:
     """The photo in a JPEG or PNG file's bytes; one that is larger than `LARGEST_SIDE` is scaled down.
 
-    Scaling also leaves behind the file's metadata, such as where the photo was taken.
+    Scaling also drops the file's metadata, such as where the photo was taken; a smaller file is sent unchanged.
     """
     try:
         image = Image.open(io.BytesIO(data))
@@ -55,7 +57,7 @@ def prepare(name: str, data: bytes) -> Photo:
 
 def _shrunk(image: Image.Image, side: int) -> Image.Image:
     """A copy, upright and in RGB, whose longest side has at most `side` pixels."""
-    # JPEG can be decoded at a half, a quarter or an eighth, which takes as much less time.
+    # JPEG can be decoded at a half, a quarter or an eighth of its size, which is much faster.
     image.draft(None, (side, side))
     upright = _in_rgb(ImageOps.exif_transpose(image))
     upright.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)

@@ -56,10 +56,11 @@ class Scores(_Part):
 
 
 class ReliabilityBin(_Part):
-    """Mean confidence and accuracy of the faces in one bin of confidence."""
+    """Mean confidence and accuracy of the faces in one bin of confidence; no interval where there are too few."""
 
     confidence: float
     accuracy: float
+    accuracy_interval: Interval | None
     count: int
 
 
@@ -72,11 +73,12 @@ class CoveragePoint(_Part):
 
 
 class Report(Scores):
-    """`report.json`; the confusion matrix has a row for each true class, in the order of `per_class`."""
+    """`report.json`; the confusion matrix and its shares have a row for each true class, ordered as in `per_class`."""
 
     model: ModelName
     data: Data
     confusion_matrix: tuple[tuple[int, ...], ...]
+    confusion_shares: tuple[tuple[float, ...], ...]
     reliability: tuple[ReliabilityBin, ...]
     coverage: tuple[CoveragePoint, ...]
     deduplicated: Scores | None = None
@@ -107,12 +109,12 @@ Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def load_report(folder: Path) -> Report | None:
-    """The evaluation report, or None where there is none to show; the page works without."""
+    """The evaluation report, or None if there is none that can be read."""
     return _load(folder / "report.json", Report)
 
 
 def load_compression(folder: Path) -> Compression | None:
-    """The compression report, or None where there is none to show."""
+    """The compression report, or None if there is none that can be read."""
     return _load(folder / "compression.json", Compression)
 
 

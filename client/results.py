@@ -8,10 +8,15 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from client.api import EMOTIONS, Answer, Face, ImageRefused, ServiceError
+from client.api import Answer, ServiceError
 from client.photos import Photo
+from emotion.contract import Face
+from emotion.labels import Emotion
 
 UNCERTAIN = "uncertain"
+
+EMOTIONS: tuple[Emotion, ...] = ("happy", "surprised", "neutral", "sad", "fearful", "angry", "disgusted")
+"""The order of the columns, made for readers; `emotion.labels.LABELS` has FER-2013's."""
 
 COLUMNS = ("file", "status", "face", "emotion", "confidence", "x", "y", "width", "height", *EMOTIONS, "message")
 """`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1."""
@@ -28,7 +33,7 @@ class Outcome:
 
     @property
     def faces(self) -> tuple[Face, ...]:
-        """Of the answer; boxes in pixels of the photo that was sent."""
+        """The answer's faces; boxes in pixels of the photo that was sent."""
         return self.answer.analysis.faces if isinstance(self.answer, Answer) else ()
 
 
@@ -38,10 +43,9 @@ def shown_emotion(face: Face, threshold: float) -> str:
 
 
 def rows(name: str, answer: Answer | ServiceError, scale: float = 1.0) -> list[Row]:
-    """A row a face, or one that says why there is none. Boxes are divided by `scale`, as in `Photo`."""
+    """One row for each face, or one that says why there is none. Boxes are divided by `scale`, as in `Photo`."""
     if isinstance(answer, ServiceError):
-        code = answer.code if isinstance(answer, ImageRefused) else "error"
-        return [{"file": name, "status": code, "message": str(answer)}]
+        return [{"file": name, "status": answer.code, "message": str(answer)}]
     if not answer.analysis.faces:
         return [{"file": name, "status": "no_face"}]
     return [

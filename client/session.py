@@ -1,4 +1,4 @@
-"""What the page remembers while its browser tab is open; nothing of it outlives the session."""
+"""What the page remembers while its browser tab is open, and what all sessions share."""
 
 from collections import deque
 
@@ -10,7 +10,7 @@ from client.results import Outcome
 from client.settings import Settings
 
 HISTORY = 50
-"""Answers whose timings are kept."""
+"""How many of the latest answers are kept for their timings."""
 
 
 def configuration() -> Settings:
@@ -30,7 +30,7 @@ def client(chosen: Settings) -> EmotionClient:
 
 @st.cache_resource
 def serve_metrics(port: int) -> None:
-    """Serve the client's metrics, once a process."""
+    """Serve the client's metrics; once in each process."""
     if port:
         metrics.serve(port)
 

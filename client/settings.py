@@ -1,4 +1,4 @@
-"""What the client takes from its environment."""
+"""The client's settings, read from environment variables."""
 
 import os
 from collections.abc import Mapping

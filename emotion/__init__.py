@@ -5,8 +5,8 @@
     pipeline = Pipeline.load()
     (result,) = pipeline([Path("photo.jpg").read_bytes()])
 
-The package knows nothing of TorchServe, HTTP or the user's disk; everything else in the project may import it, so that
-what is learned, what is served and what is installed share one preprocessing.
+The package imports nothing else of this project and knows nothing of TorchServe; every other part may import it, so
+that training, the service and the wheel share one preprocessing.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emotion.pipeline import Pipeline
 
+__version__ = "2.1.0"
 __all__ = ["Pipeline"]
 
 

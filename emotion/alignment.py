@@ -1,4 +1,4 @@
-"""A detected face to the 48×48 grey crop that the network reads: landmarks, eyes made level, FER-2013's framing."""
+"""From a detected face to the 48×48 grey crop that the network reads: eyes made level, framed as in FER-2013."""
 
 import math
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ Point = tuple[float, float]
 """x, y in pixels of the image, origin at its top left corner."""
 
 LANDMARK_REACH, LANDMARK_SIZE = 2.0, 192
-"""Landmarks are read in a square around the box, `LANDMARK_REACH` times its size, scaled to this many pixels: what
-a face costs does not depend on how large it is in the photo."""
+"""Landmarks are read in a square around the box, `LANDMARK_REACH` times its size, scaled to `LANDMARK_SIZE` pixels, so
+that a face costs the same however large it is in the photo."""
 
 MAX_TILT = 45.0
 """Degrees. The detector finds upright faces, so a steeper line between the eyes means that the landmarks are wrong."""
@@ -32,11 +32,12 @@ multiple of two the crops lose sharpness that the network was trained on."""
 
 @dataclass(frozen=True)
 class Framing:
-    """Where FER-2013 would have cropped a face that the detector boxed, in units of the box's height.
+    """Where FER-2013 would have cropped a face that the detector boxed.
 
-    `side`: of the square crop. `down`: its centre, from the box's centre, along the face's own vertical.
-    `toward_eyes`: its centre, from the box's centre, as a fraction of the way to the middle of the eyes along the
-    face's own horizontal. Fitted by `python -m training.framing`, which prints these constants.
+    `side`: of the square crop, in heights of the box. `down`: how far the crop's centre lies below the box's, along the
+    face's own vertical, in heights of the box. `toward_eyes`: how far it lies from the box's centre towards the middle
+    of the eyes, along the face's own horizontal, as a fraction of that way. `python -m training.framing` prints these
+    constants.
     """
 
     side: float
@@ -57,7 +58,7 @@ class Landmarks:
 
     @property
     def tilt(self) -> float:
-        """Degrees by which the line between the eyes is turned clockwise on the screen, 0 if not believable."""
+        """Degrees by which the line between the eyes is turned clockwise, as seen; 0 if it exceeds `MAX_TILT`."""
         across = self.right_eye[0] - self.left_eye[0]
         angle = math.degrees(math.atan2(self.right_eye[1] - self.left_eye[1], across))
         return angle if abs(angle) <= MAX_TILT else 0.0
@@ -114,7 +115,7 @@ def extract_square(  # noqa: PLR0913, PLR0917
     cosine, sine = math.cos(math.radians(tilt)) * step, math.sin(math.radians(tilt)) * step
     half = (fine - 1) / 2
     x, y = centre[0] / 2**level, centre[1] / 2**level
-    # From a fine pixel's index to the copy's; OpenCV counts from the middle of the first pixel, we from its corner.
+    # From a fine pixel's index to the copy's; OpenCV counts from the first pixel's centre, we from its corner.
     to_image = np.array(
         [
             [cosine, -sine, x - 0.5 - half * (cosine - sine)],

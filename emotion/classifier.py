@@ -10,7 +10,7 @@ import onnxruntime
 from emotion.labels import LABELS
 
 FORMAT = "emotion-onnx-1"
-"""Stands in the ONNX file's metadata; raised when that changes, so that old code refuses new files clearly."""
+"""Written into the ONNX file's metadata; raised when its layout changes, so that old code refuses new files."""
 
 
 class Classifier(Protocol):
@@ -18,15 +18,15 @@ class Classifier(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the model, in responses."""
+        """The model's name in answers."""
 
     @property
     def version(self) -> str:
-        """Of the model, in responses."""
+        """The model's version in answers."""
 
     @property
     def runtime(self) -> str:
-        """What runs the network, in which precision: `onnxruntime int8`."""
+        """What runs the network, and in which precision, as in `onnxruntime int8`."""
 
     @property
     def temperature(self) -> float:
@@ -53,7 +53,7 @@ def softmax(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 
 class OnnxClassifier:
-    """A network in ONNX Runtime, on one thread of the CPU; what it is stands in the file's metadata."""
+    """A network in ONNX Runtime, on one CPU thread; its name, version and temperature come from the file."""
 
     def __init__(self, path: Path) -> None:
         """Raises `FileNotFoundError` when there is no such file and `ValueError` when it is not one of ours."""

@@ -67,7 +67,7 @@ VOTES_FROM = 0.2
 """Share of a peak's confidence from which on the cells around it have a say in its box."""
 
 MAX_OVERLAP = 0.3
-"""Of two boxes that overlap more than this (intersection over union), the weaker one goes."""
+"""Of two boxes that overlap more than this (intersection over union), the weaker one is dropped."""
 
 MOST_BOXES = 2000
 """Strongest boxes of a look that are kept before overlaps are removed: time does not explode on odd pictures."""
@@ -75,7 +75,7 @@ MOST_BOXES = 2000
 
 @dataclass(frozen=True)
 class Detection:
-    """A face: its box (pixels of the image, origin top left, not clipped to it) and the detector's confidence."""
+    """A face: its box (pixels, origin top left, may reach beyond the image) and the detector's confidence."""
 
     x: float
     y: float

@@ -1,48 +1,51 @@
-"""What can be wrong with an image, each with its code and HTTP status.
+"""What can be wrong with an image; `emotion.contract` has the code and HTTP status of each error.
 
     ImageError
-    ├── EmptyBody          400  empty_body         nothing was sent
-    ├── InvalidImage       400  invalid_image      broken, or too small to hold a face
-    ├── TruncatedImage     400  truncated_image    the end of the file is missing
-    ├── ImageTooLarge      413  image_too_large    more pixels than allowed
-    └── UnsupportedFormat  415  unsupported_format neither JPEG nor PNG
+    ├── EmptyBody
+    ├── InvalidImage
+    ├── TruncatedImage
+    ├── ImageTooLarge
+    └── UnsupportedFormat
 
 Messages are written for the person who sent the image; they never quote its content.
 """
+
+from typing import ClassVar
+
+from emotion import contract
 
 
 class ImageError(Exception):
     """An image that gets an error instead of a result."""
 
-    code = "invalid_image"
-    status = 400
+    kind: ClassVar[contract.ErrorKind]
 
 
 class EmptyBody(ImageError):
     """Nothing was sent."""
 
-    code = "empty_body"
+    kind = contract.EMPTY_BODY
 
 
 class InvalidImage(ImageError):
     """The bytes claim to be an image but do not decode, or the image is too small to hold a face."""
 
+    kind = contract.INVALID_IMAGE
+
 
 class TruncatedImage(ImageError):
     """The end of the file is missing."""
 
-    code = "truncated_image"
+    kind = contract.TRUNCATED_IMAGE
 
 
 class ImageTooLarge(ImageError):
-    """The image has more pixels than the service decodes."""
+    """The image has more pixels, or a longer side, than is decoded."""
 
-    code = "image_too_large"
-    status = 413
+    kind = contract.IMAGE_TOO_LARGE
 
 
 class UnsupportedFormat(ImageError):
     """The bytes are neither JPEG nor PNG."""
 
-    code = "unsupported_format"
-    status = 415
+    kind = contract.UNSUPPORTED_FORMAT

@@ -1,4 +1,4 @@
-"""Encoded bytes to an upright colour image, with every limit checked before anything is decoded."""
+"""From encoded bytes to an upright colour image, with every limit checked before anything is decoded."""
 
 import math
 import re
@@ -8,16 +8,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from emotion.contract import MAX_PIXELS, MAX_SIDE, MIN_SIDE, UNSUPPORTED_FORMAT
 from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
-
-MAX_PIXELS = 25_000_000
-"""Largest image that is decoded: decoded, 25 Mpx are 75 MB; most phones save 12."""
-
-MAX_SIDE = 16_384
-"""Longest side: OpenCV's warps count pixels in 16 bits."""
-
-MIN_SIDE = 16
-"""Shortest side that could hold a face worth reading, in pixels."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _JPEG = b"\xff\xd8"
@@ -37,7 +29,7 @@ _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2
 
 @dataclass(frozen=True)
 class Header:
-    """What the file says of itself, before rotation: size in pixels, and whether it has transparency."""
+    """What the file's header says: size in pixels before rotation, and whether there is transparency."""
 
     width: int
     height: int
@@ -119,7 +111,7 @@ def read_header(data: bytes | bytearray) -> Header:
         return _read_png(data)
     if data.startswith(_JPEG):
         return _read_jpeg(data)
-    raise UnsupportedFormat("the file is neither JPEG nor PNG")
+    raise UnsupportedFormat(f"the file is {UNSUPPORTED_FORMAT.when}")
 
 
 def _read_png(data: bytes | bytearray) -> Header:
@@ -176,7 +168,7 @@ def _read_jpeg(data: bytes | bytearray) -> Header:
 def _decode_alpha(encoded: np.ndarray) -> np.ndarray | None:
     """BGR uint8 of an image with transparency, as it looks on white paper; None if it does not decode.
 
-    OpenCV keeps the transparency only if it may leave everything else as stored, rotation included.
+    OpenCV keeps transparency only with `IMREAD_UNCHANGED`, which does not apply the EXIF rotation; so this does.
     """
     image, kinds, metadata = cv2.imdecodeWithMetadata(encoded, flags=cv2.IMREAD_UNCHANGED)
     if image is None or image.size == 0:

@@ -1,4 +1,4 @@
-"""Encoded images in, faces with calibrated emotions out: one network call for all faces of all images."""
+"""From encoded images to faces with calibrated emotions; the faces of all images are classified together."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,9 @@ from emotion.classifier import Classifier, OnnxClassifier, probabilities
 from emotion.detection import Detail, Detection, Detector, long_side_needed, smallest_wanted
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import Decoded, decode_reduced
-from emotion.labels import INPUT_SIZE, LABELS
+from emotion.labels import INPUT_SIZE, LABELS, Emotion
 from emotion.pyramid import Pyramid
 from emotion.turning import detect_turned, sent_box, sent_landmarks
-
-STAGES = ("decode", "detect", "align", "classify")
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
@@ -27,7 +25,7 @@ NETWORK, DETECTOR, LANDMARKS = "emotion.onnx", "centerface-int8.onnx", "shape_pr
 """The model files: the trained network, CenterFace in int8, and dlib's 5-point landmark predictor."""
 
 CLASSIFY_AT_ONCE = 64
-"""Most faces in one network call; bounds memory when a crowd is sent."""
+"""Most faces in one call of the network; bounds memory for photos of crowds."""
 
 
 MOST_FACES = 200
@@ -46,7 +44,7 @@ class Face:
     probabilities: tuple[float, ...]
 
     @property
-    def emotion(self) -> str:
+    def emotion(self) -> Emotion:
         """The most probable class."""
         return LABELS[int(np.argmax(self.probabilities))]
 
@@ -60,10 +58,10 @@ class Face:
 class Result:
     """The faces of one image, largest first; size in pixels of the upright image; milliseconds by stage.
 
-    `classify` is the time of the whole batch, which its images share. `detail`: how closely was looked. `turned`: by
-    how many degrees (0, 90, 180, 270) the image, upright by its EXIF tag, has to be turned clockwise for its faces to
-    stand upright; boxes and landmarks are in the pixels of the image before that turn, left and right those after it.
-    `left_out`: how many faces beyond the largest 200 were found and not read.
+    `classify` is the time for the whole batch, or 0 for an image without faces. `detail`: how closely was looked.
+    `turned`: by how many degrees (0, 90, 180, 270) the image, upright by its EXIF tag, must be turned clockwise for its
+    faces to stand upright; boxes and landmarks are in pixels of the image before that turn, left and right are those
+    after it. `left_out`: how many faces beyond the largest 200 were found and not read.
     """
 
     width: int
@@ -87,7 +85,7 @@ class Pipeline:
     def load(cls, folder: Path = MODELS) -> "Pipeline":
         """The pipeline from the three model files in `folder`: by default those of the installed package.
 
-        Raises `FileNotFoundError` when one is missing and `ValueError` when the network is not readable here.
+        Raises `FileNotFoundError` when one is missing and `ValueError` when the network cannot be read.
         """
         for name in (NETWORK, DETECTOR, LANDMARKS):
             if not (folder / name).is_file():
@@ -130,7 +128,7 @@ class Pipeline:
         return answers
 
     def warm_up(self) -> None:
-        """Pay for first calls before the first request: allocations and kernel choice at the usual shapes."""
+        """Make the slow first calls before the first request: they allocate, and choose kernels for usual shapes."""
         for shape in ((480, 640, 3), (640, 480, 3), (640, 640, 3)):
             self._detector.detect(np.zeros(shape, dtype=np.uint8))
         for count in (1, 2, 4, 8):
@@ -154,7 +152,7 @@ class Pipeline:
         except ImageError as error:
             return error
         except (cv2.error, MemoryError):
-            # Not foreseen, so nothing is known of the cause; but the batch's other images must not pay for it.
+            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one.
             return InvalidImage("the image cannot be processed")
         height, width = image.pixels.shape[:2]
         faces = [

@@ -1,11 +1,8 @@
 """TorchServe's side of the service: bytes in, statuses and JSON out, metrics.
 
-The only file that imports `ts`. The pipeline knows nothing of requests; this file knows nothing of faces.
+The only file that imports `ts`. The pipeline knows nothing of requests; this file processes no images.
 """
 
-import base64
-import binascii
-import json
 import re
 import time
 from collections import Counter
@@ -13,13 +10,16 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
 from ts.context import Context
 from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
+from emotion.answer import answer
+from emotion.contract import ERRORS, STAGES, JsonRequest
 from emotion.errors import EmptyBody, ImageError, InvalidImage
 from emotion.labels import LABELS
-from emotion.pipeline import STAGES, Face, Pipeline, Result
+from emotion.pipeline import Pipeline, Result
 
 Row = dict[str, Any]
 """One request as TorchServe hands it over: parameter names and values."""
@@ -30,13 +30,13 @@ REQUEST_START = re.compile(r"(?:t=)?([0-9]{10}\.[0-9]{1,6})")
 """`X-Request-Start` as nginx writes it with `t=${msec}`: seconds since 1970."""
 
 LONGEST_REQUEST = 300.0
-"""Seconds; a start further back, or in the future, says more about a clock than about us."""
+"""Seconds; a start further back, or in the future, means a wrong clock, and is ignored."""
 
 JSON_FORM = '{"image": "<base64>"}'
 
 
 class EmotionHandler(BaseHandler):  # type: ignore[misc]
-    """Answers a batch of requests; each gets its own status, so one bad image never touches its neighbours."""
+    """Answers a batch of requests; each gets its own status, so one bad image does not fail the others."""
 
     def initialize(self, context: Context) -> None:
         """Load the models from the unpacked archive."""
@@ -66,13 +66,13 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return [item if isinstance(item, ImageError) else next(results) for item in data]
 
     def postprocess(self, data: list[Result | ImageError]) -> list[str]:
-        """Bodies by the HTTP contract; also where each outcome is counted."""
+        """The bodies that the HTTP contract describes; also logs and counts each outcome."""
         return [self._logged(index, result) for index, result in enumerate(data)]
 
     def _logged(self, index: int, result: Result | ImageError) -> str:
-        """The answer, and one log line: an id, sizes and times, nothing of the image."""
+        """The answer; also prints one log line with id, status, number of faces and time, nothing of the image."""
         if isinstance(result, ImageError):
-            outcome = f"status={result.status} error={result.code}"
+            outcome = f"status={result.kind.status} error={result.kind.code}"
         else:
             outcome = f"status=200 faces={len(result.faces)} ms={sum(result.timings_ms.values()):.1f}"
         # TorchServe takes a worker's output as its log; log4j2.xml lets lines of this form pass.
@@ -82,35 +82,32 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return self._answer(index, result)
 
     def _seconds_since_start(self, index: int) -> float | None:
-        """Since the edge or the client took the request on, the wait in TorchServe's queue included, if they said when.
+        """Seconds since the edge or the client sent the request, if its header says when; includes TorchServe's queue.
 
-        TorchServe itself counts only the sum of its waits, and buckets that it has end at ten milliseconds.
+        TorchServe itself reports only the sum of its waits, and its own histogram buckets end at ten milliseconds.
         """
-        sent = REQUEST_START.fullmatch(self.context.get_request_header(index, "X-Request-Start") or "")
+        sent = REQUEST_START.fullmatch(self._header(index, "X-Request-Start"))
         since = time.time() - float(sent[1]) if sent else -1.0
         return since if 0 <= since <= LONGEST_REQUEST else None
 
     def _request_id(self, index: int) -> str:
-        """The id that the client sent as `X-Request-Id`, where it is fit for a log line, or else TorchServe's own."""
-        sent = self.context.get_request_header(index, "X-Request-Id") or ""
+        """The client's `X-Request-Id` if it is fit for a log line, otherwise TorchServe's own id."""
+        sent = self._header(index, "X-Request-Id")
         return sent if REQUEST_ID.fullmatch(sent) else str(self.context.get_request_id(index))
+
+    def _header(self, index: int, name: str) -> str:
+        """The header's value, "" if there is none; a form's part of the same name would replace it."""
+        value = self.context.get_request_header(index, name)
+        return value if isinstance(value, str) else ""
 
     def _answer(self, index: int, result: Result | ImageError) -> str:
         self.context.set_response_content_type(index, "application/json")
         if isinstance(result, ImageError):
-            self.context.set_response_status(result.status, HTTPStatus(result.status).phrase, index)
-            self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.code)
-            return json.dumps({"error": {"code": result.code, "message": str(result)}})
-        self._count(result)
-        model = self.pipeline.classifier
-        return json.dumps(
-            {
-                "model": {"name": model.name, "version": model.version, "runtime": model.runtime},
-                "image": {"width": result.width, "height": result.height},
-                "faces": [_face_json(face) for face in result.faces],
-                "timings_ms": {stage: round(result.timings_ms[stage], 2) for stage in STAGES},
-            }
-        )
+            self.context.set_response_status(result.kind.status, HTTPStatus(result.kind.status).phrase, index)
+            self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.kind.code)
+        else:
+            self._count(result)
+        return answer(result, self.pipeline.classifier).to_json()
 
     def _count(self, result: Result) -> None:
         self._metric("emotion_images_analysed", MetricTypes.COUNTER, 1)
@@ -123,17 +120,18 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self._metric("emotion_confidence", MetricTypes.HISTOGRAM, face.confidence)
 
     def _announce(self) -> None:
-        """Let every labelled counter begin at zero: a series that appears at one has no rate, and a share no sum."""
+        """Start every labelled counter at zero: a series that first appears at one shows no increase in Prometheus."""
         if not self.announced:
             self.announced = True
             for emotion in LABELS:
                 self._metric("emotion_faces", MetricTypes.COUNTER, 0, emotion)
-            for error in ImageError.__subclasses__():
-                self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, error.code)
+            for kind in ERRORS:
+                if kind.code:
+                    self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
             self._metric("emotion_images_analysed", MetricTypes.COUNTER, 0)
 
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:
-        # TorchServe reads the number back from a log line and knows no exponents: 1e-05 would vanish.
+        # TorchServe reads the number back from a log line and cannot read exponents: 1e-05 would be lost.
         self.context.metrics.get_metric(name, kind).add_or_update(round(value, 4), list(dimensions))
 
 
@@ -146,33 +144,12 @@ def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
         return EmptyBody("the request holds no image; send it as the body or as the multipart field 'data'")
     if isinstance(body, str):
         body = body.encode()
-    if isinstance(body, (bytes, bytearray)):
-        if body[:100].lstrip()[:1] != b"{":
-            return body
-        try:
-            body = json.loads(body)
-        except (ValueError, RecursionError):
-            return InvalidImage(f"the JSON body cannot be read; expected {JSON_FORM}")
+    if isinstance(body, (bytes, bytearray)) and body[:100].lstrip()[:1] != b"{":
+        return body
+    read = JsonRequest.model_validate_json if isinstance(body, (bytes, bytearray)) else JsonRequest.model_validate
     try:
-        return base64.b64decode(body["image"], validate=True)
-    except (KeyError, TypeError, binascii.Error, ValueError):
+        return read(body).image
+    except ValidationError as error:
+        if error.errors(include_input=False)[0]["type"] == "json_invalid":
+            return InvalidImage(f"the JSON body cannot be read; expected {JSON_FORM}")
         return InvalidImage(f"the JSON body must be {JSON_FORM}, with plain base64 of a JPEG or PNG file")
-
-
-def _face_json(face: Face) -> dict[str, Any]:
-    box, marks = face.detection, face.landmarks
-    return {
-        "box": {
-            "x": round(box.x, 1),
-            "y": round(box.y, 1),
-            "width": round(box.width, 1),
-            "height": round(box.height, 1),
-        },
-        "detection_confidence": round(box.confidence, 4),
-        "landmarks": {
-            name: [round(value, 1) for value in getattr(marks, name)] for name in ("left_eye", "right_eye", "nose")
-        },
-        "emotion": face.emotion,
-        "confidence": round(face.confidence, 6),
-        "probabilities": {label: round(value, 6) for label, value in zip(LABELS, face.probabilities, strict=True)},
-    }

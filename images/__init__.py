@@ -1,1 +1,1 @@
-"""Builds the container images of `Dockerfile` with whichever engine is at hand."""
+"""Builds the container images of `Dockerfile` with the container tool that is installed."""

@@ -1,8 +1,6 @@
-"""docker, podman or buildah: building an image, the same for each.
+"""Build the images `emotion-server` and `emotion-client` with docker, podman or buildah.
 
-    python -m images.engine --tag TAG [--build-arg NAME=VALUE …]
-
-Builds `emotion-server` and `emotion-client`.
+python -m images.engine --tag TAG [--build-arg NAME=VALUE …]
 """
 
 import argparse
@@ -23,12 +21,12 @@ class EngineFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Engine:
-    """The command that begins a build, options included."""
+    """A container tool; `build` is its build command with the options that it always needs."""
 
     build: tuple[str, ...]
 
     def image(self, target: str, tag: str, arguments: Mapping[str, str]) -> str:
-        """Build one target of the Dockerfile; the image's name. Raises `EngineFailed`."""
+        """Build one target of the Dockerfile and return the image's name. Raises `EngineFailed`."""
         name = f"emotion-{target}:{tag}"
         options = [part for key, value in arguments.items() for part in ("--build-arg", f"{key}={value}")]
         run([*self.build, "--target", target, "--tag", name, *options, str(ROOT)])

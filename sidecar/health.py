@@ -1,4 +1,4 @@
-"""From descriptions over time to the answers that probes want."""
+"""Decides from TorchServe's descriptions over time what probes are answered."""
 
 import threading
 import time
@@ -18,12 +18,12 @@ class Answer:
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds.
+    """How long to wait, in seconds.
 
-    `dead_after`: without a single ready worker until the server counts as dead; longer than a worker takes to start
-    again. `propagation`: until every proxy in the cluster has heard that this pod takes no more photos. `quiet`: for
-    which the queue must have been empty before draining ends; longer than one batch takes. `drain_at_most`: after
-    which draining ends anyway.
+    `dead_after`: a server without a ready worker counts as dead then; longer than a worker takes to restart.
+    `propagation`: every proxy in the cluster knows by then that this pod takes no more photos.
+    `quiet`: draining ends when the queue has been empty this long; longer than one batch takes.
+    `drain_at_most`: draining ends then in any case.
     """
 
     dead_after: float = 60.0
@@ -33,7 +33,7 @@ class Patience:
 
 
 class Health:
-    """Judges one TorchServe; asked by several threads."""
+    """Judges one TorchServe; several threads may ask at once."""
 
     def __init__(
         self,
@@ -67,9 +67,9 @@ class Health:
         return Answer(found.is_ready, f"{found.ready_workers} of {found.wanted_workers} workers ready")
 
     def live(self) -> Answer:
-        """Whether starting the server anew would not help: a worker is ready, or was a short while ago.
+        """Whether the server should be left running: a worker is ready, or was a short while ago.
 
-        Before the first worker was ready this is no; a startup probe covers that time.
+        The answer is no until the first worker is ready; a startup probe covers that time.
         """
         try:
             found = self.description()
@@ -84,9 +84,9 @@ class Health:
         return Answer(silent <= self._patience.dead_after, f"{why}; the last ready one {silent:.0f} s ago")
 
     def drain(self) -> Answer:
-        """Say no to `ready` from now on, and return once what was sent here is answered.
+        """Answer `ready` with no from now on, wait until proxies know, and then until the queue has stayed empty.
 
-        Waits until proxies know, then until the queue has rested empty; a server that is gone has nothing to drain.
+        What a worker holds is in no queue; `quiet` gives it time. A server that is gone has nothing to drain.
         """
         self._draining = True
         started = self._clock()

@@ -25,7 +25,7 @@ from sidecar.health import Answer, Health, Patience
 from sidecar.torchserve import Unreachable, describe
 
 LOOK_TIMEOUT = 2.0
-"""Seconds for the management address to answer; probes must get theirs in time."""
+"""Seconds that the management address gets to answer; less than probes wait for their answer."""
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def from_environment(environment: dict[str, str]) -> tuple[int, Health]:
-    """Port and judge; raises `ValueError` naming the variable and its bounds."""
+    """The port and the judge of the server's health. Raises `ValueError`, which names the variable and its bounds."""
     port = int(_number(environment, "SIDECAR_PORT", 8083, 65535))
     seconds = {
         field.name: _number(environment, f"SIDECAR_{field.name.upper()}", float(field.default), 3600)  # type: ignore[arg-type]
@@ -55,7 +55,7 @@ def from_environment(environment: dict[str, str]) -> tuple[int, Health]:
 
 
 class QueueCollector(Collector):
-    """Asks TorchServe at every scrape; a server that cannot be asked is `emotion_torchserve_up 0` and no more."""
+    """Asks TorchServe at every scrape; where it does not answer, `emotion_torchserve_up 0` is all there is."""
 
     def __init__(self, health: Health) -> None:
         self._health = health
@@ -82,7 +82,7 @@ class QueueCollector(Collector):
 
 
 class Server(ThreadingHTTPServer):
-    """Answers probes and scrapes; each in a thread, so that a long drain keeps nobody waiting."""
+    """Answers probes and scrapes, each in a thread of its own, so that nobody waits for a long drain."""
 
     daemon_threads = True
 
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """A line a probe would be all there is in the log."""
+        """Log nothing: a line for each probe would drown everything else."""
 
 
 def _number(environment: dict[str, str], name: str, default: float, most: float) -> float:

@@ -21,8 +21,8 @@ class Artifact:
 
     `temperature` divides the logits before the softmax (Guo et al. 2017, "On Calibration of Modern Neural
     Networks"); it never changes which class wins.
-    `training`: how the weights came to be (recipe, data counts, the same of the networks it began with), for people to
-    read.
+    `training`: how the weights came to be (recipe, data counts, and the same for the networks it began with), for
+    people to read.
     """
 
     network: EmotionNetwork

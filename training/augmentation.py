@@ -9,18 +9,35 @@ from emotion.labels import INPUT_SIZE
 from training.recipe import AugmentationRecipe, MixingRecipe
 
 ERASED_AREA, ERASED_ASPECT, ERASED_VALUE = (0.02, 0.2), 3.3, 128.0
-"""Of random erasing (Zhong et al. 2020): share of the area, longest ratio of the sides, grey value."""
+"""Random erasing (Zhong et al. 2020): share of the area, largest ratio of the sides, grey value."""
 
 
 def augment(faces: torch.Tensor, recipe: AugmentationRecipe) -> torch.Tensor:
     """Grey faces uint8 `[N, 1, 48, 48]`, each moved, lit and erased in its own way: float32 `[N, 1, crop, crop]`.
 
-    Rotation, zoom, shift, mirroring and cropping are one bilinear sampling, and the border is repeated outwards, as
+    Rotation, zoom, shift, mirroring and cropping take one bilinear sampling; the border is repeated outwards, as
     serving does at a photo's edge. Values stay within 0–255.
     """
-    moved = _move(faces.float(), recipe)
-    lit = _light(moved, recipe)
-    return _erase(lit, recipe.erasing)
+    return alter(move(faces.float(), recipe), recipe)
+
+
+def move(faces: torch.Tensor, recipe: AugmentationRecipe) -> torch.Tensor:
+    """Faces float32 `[N, C, 48, 48]`, each moved, mirrored and cropped in its own way: `[N, C, crop, crop]`."""
+    count = len(faces)
+    angle = math.radians(recipe.rotation) * _either_way(faces, count)
+    # Output coordinates run from −1 to 1 over the crop, input coordinates over the whole face.
+    zoom = recipe.crop / INPUT_SIZE / (1 + recipe.scale * _either_way(faces, count))
+    mirror = torch.where(torch.rand(count, device=faces.device) < 0.5, -1.0, 1.0)
+    shift = 2 * recipe.shift * _either_way(faces, count, 2)
+    cosine, sine = zoom * angle.cos(), zoom * angle.sin()
+    rows = torch.stack([mirror * cosine, -sine, shift[:, 0], mirror * sine, cosine, shift[:, 1]], dim=1)
+    grid = affine_grid(rows.view(count, 2, 3), [count, faces.shape[1], recipe.crop, recipe.crop], align_corners=False)
+    return grid_sample(faces, grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def alter(faces: torch.Tensor, recipe: AugmentationRecipe) -> torch.Tensor:
+    """Moved faces float32 `[N, 1, S, S]` of 0–255, lit and erased."""
+    return _erase(_light(faces, recipe), recipe.erasing)
 
 
 def mix(
@@ -46,19 +63,6 @@ def mix(
         mixed[:, :, top:bottom, left:right] = faces[other, :, top:bottom, left:right]
         share = 1 - (bottom - top) * (right - left) / side**2
     return mixed, tuple(share * each + (1 - share) * each[other] for each in targets)
-
-
-def _move(faces: torch.Tensor, recipe: AugmentationRecipe) -> torch.Tensor:
-    count = len(faces)
-    angle = math.radians(recipe.rotation) * _either_way(faces, count)
-    # Output coordinates run from −1 to 1 over the crop, input coordinates over the whole face.
-    zoom = recipe.crop / INPUT_SIZE / (1 + recipe.scale * _either_way(faces, count))
-    mirror = torch.where(torch.rand(count, device=faces.device) < 0.5, -1.0, 1.0)
-    shift = 2 * recipe.shift * _either_way(faces, count, 2)
-    cosine, sine = zoom * angle.cos(), zoom * angle.sin()
-    rows = torch.stack([mirror * cosine, -sine, shift[:, 0], mirror * sine, cosine, shift[:, 1]], dim=1)
-    grid = affine_grid(rows.view(count, 2, 3), [count, 1, recipe.crop, recipe.crop], align_corners=False)
-    return grid_sample(faces, grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
 def _light(faces: torch.Tensor, recipe: AugmentationRecipe) -> torch.Tensor:

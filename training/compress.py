@@ -2,9 +2,9 @@
 
     python -m training.compress --data fer2013.csv.gz
 
-Takes a network and its pruned descendant, as `vgg-funnel-blend/emotion.pt` and `vgg-funnel-blend-pruned/emotion.pt`,
-from the folder of runs, prints one table, and writes `emotion.onnx` and `compression.json` into `model_store/`. Latency
-is that of one thread, in alternating rounds, so that what else the machine does falls on all of them.
+Takes a network and its pruned descendant, such as `served/emotion.pt` and `served-pruned/emotion.pt`, from the folder
+of runs, prints one table, and writes `emotion.onnx`, `fingerprints.npy` and `compression.json` into `model_store/`.
+Latency is measured on one thread, in alternating rounds, so that other load on the machine affects all alike.
 """
 
 import argparse
@@ -33,11 +33,11 @@ BATCHES = (1, 8, 32)
 """Faces a call, for the latencies."""
 
 WARM_UP, CALLS = 3, 5
-"""Calls in a row of one network in one round; the first ones find its weights out of the caches and are not counted."""
+"""Calls of one network in a row; the first ones, whose weights are not in the caches yet, are not counted."""
 
 LARGEST_LOSS, SMALLEST_GAIN, LONGEST, LARGEST = 0.005, 2.5, 2.0, 6e6
-"""Bounds of what may ship, against the fp32 network: accuracy lost, times faster for one face; and by itself:
-milliseconds for one face, bytes of the file."""
+"""Bounds of what may ship. Against the fp32 network: accuracy lost, times faster for one face. Absolute: milliseconds
+for one face, bytes of the file."""
 
 REFERENCE = "fp32"
 
@@ -51,7 +51,7 @@ def main() -> None:
             "pruned": load_artifact(arguments.runs / f"{arguments.network}-pruned" / "emotion.pt"),
         }
     except (DataError, FileNotFoundError, ValueError) as error:
-        sys.exit(f"error: {error}; `make train RECIPE=…` makes the networks")
+        sys.exit(f"error: {error}; `make release` makes the networks")
     if arguments.version:
         networks = {name: replace(artifact, version=arguments.version) for name, artifact in networks.items()}
     with tempfile.TemporaryDirectory(prefix="emotion-compress-") as scratch:
@@ -77,7 +77,7 @@ def export_all(
     networks: dict[str, Artifact], training_faces: np.ndarray, validation: Split, folder: Path
 ) -> dict[str, Path]:
     """An ONNX file for each network in each precision, each with its own temperature."""
-    order = np.random.default_rng(0).permutation(len(training_faces))  # the file starts with no particular mix
+    order = np.random.default_rng(0).permutation(len(training_faces))  # the file's first faces may be no fair sample
     calibration = np.ascontiguousarray(training_faces[order])
     files = {}
     for name, artifact in networks.items():
@@ -136,7 +136,7 @@ def latencies(classifiers: dict[str, Classifier], faces: np.ndarray, rounds: int
 
 
 def choose(points: dict[str, dict[str, Any]]) -> str:
-    """The most accurate compressed point within the bounds; the faster one of equals.
+    """The most accurate point within the bounds; of equally accurate ones, the fastest.
 
     Raises `SystemExit` when none is within them.
     """
@@ -177,7 +177,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="fer2013.csv, fer2013.csv.gz or icml_face_data.csv")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the trained networks")
-    parser.add_argument("--network", default="vgg-funnel-blend", help="the run whose network is compressed")
+    parser.add_argument("--network", default="served", help="the run whose network is compressed")
     parser.add_argument("--version", help="of the served model (default: that of the recipe)")
     parser.add_argument("--rounds", type=int, default=60, help="of the latency measurement")
     parser.add_argument("--out", type=Path, default=Path("model_store"))

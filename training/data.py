@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,9 +100,13 @@ def fingerprints(images: np.ndarray) -> np.ndarray:
     return np.frombuffer(b"".join(digests), dtype=np.uint64)
 
 
-def save_fingerprints(split: Split, path: Path) -> None:
-    """Keep which images a model was trained on, so that a later evaluation can leave out their duplicates."""
-    np.save(path, np.unique(fingerprints(split.images)))
+def save_fingerprints(split: Split, path: Path, inherited: Sequence[np.ndarray | None] = ()) -> None:
+    """Keep which images a model was trained on, so that a later evaluation can leave out their duplicates.
+
+    `inherited`: those of the networks that the model began with or is made of, where known; it has seen them too.
+    """
+    seen = [fingerprints(split.images), *(each for each in inherited if each is not None)]
+    np.save(path, np.unique(np.concatenate(seen)))
 
 
 def load_fingerprints(path: Path) -> np.ndarray | None:

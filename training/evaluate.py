@@ -6,11 +6,12 @@
     python -m training.evaluate --data fer2013.csv.gz --model runs/a/emotion.pt runs/b/emotion.pt   # an ensemble
 
 One view of each face unless `--mirror` averages it with its mirror image. Prints a table and writes JSON, and with
-`--plots` PNG files. Scores stand twice: on all faces, and without the images that are pixel for pixel among those the
-model was trained on.
+`--plots` PNG files. Scores are given twice: on all faces, and without the images that are pixel for pixel among those
+that the model (of an ensemble, the first) was trained on.
 """
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -28,13 +29,16 @@ from training.plots import write_plots
 from training.scoring import Ensemble, classify, fit_temperature
 
 RESAMPLES, TAILS, SEED = 2000, (0.025, 0.975), 0
-"""Of the bootstrap (Efron 1979), which draws faces with replacement; the tails cut out a 95 % interval."""
+"""The bootstrap's (Efron 1979), which draws faces with replacement; the tails cut out a 95 % interval."""
 
 FOLDS = 5
-"""Of the cross-fitted calibration error."""
+"""For the cross-fitted calibration error."""
 
 CALIBRATION_BINS = 15
-"""Of the expected calibration error, as in Guo et al. 2017."""
+"""For the expected calibration error, as in Guo et al. 2017."""
+
+FEWEST = 10
+"""A bin with fewer faces than this gets no interval: its accuracy says little."""
 
 
 def main() -> None:
@@ -47,6 +51,7 @@ def main() -> None:
     classifier = members[0] if len(members) == 1 else Ensemble(members)
     trained_on = load_fingerprints(arguments.model[0].with_name("fingerprints.npy"))
     report = evaluate(classifier, split, trained_on, arguments.mirror)
+    report["model"]["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in arguments.model]
     arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print_report(report)
     written = [arguments.out, *(write_plots(report, arguments.plots) if arguments.plots else [])]
@@ -84,6 +89,9 @@ def evaluate(
         "reliability": reliability(probabilities, split.labels),
         "coverage": coverage(probabilities, split.labels),
     }
+    report["confusion_shares"] = [
+        [_rounded(count / max(sum(row), 1)) for count in row] for row in report["confusion_matrix"]
+    ]
     if trained_on is not None:
         fresh = ~np.isin(fingerprints(split.images), trained_on)
         if fresh.any():  # on the training split itself nothing is left
@@ -92,7 +100,7 @@ def evaluate(
 
 
 def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
-    """Scores for `probabilities` `[N, 7]` and `labels` `[N]`, rounded to what N can support, with 95 % intervals."""
+    """Scores for `probabilities` `[N, 7]` and `labels` `[N]`, with 95 % intervals, rounded to 4 decimals."""
     size = len(LABELS)
     cells = labels * size + probabilities.argmax(1)
     confusion = np.bincount(cells, minlength=size * size).reshape(1, size, size)
@@ -127,7 +135,7 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 def _statistics(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Accuracy, scores of each class and their macro means for confusion matrices `[M, 7, 7]`, rows true.
 
-    What divides by nothing is 0. The means are over the classes that occur in the matrix.
+    A score that would divide by 0 is 0. The means are over the classes that occur in the matrix.
     """
     hits = np.diagonal(confusion, axis1=1, axis2=2).astype(float)
     true, predicted = confusion.sum(axis=2), confusion.sum(axis=1)
@@ -147,7 +155,8 @@ def _statistics(confusion: np.ndarray) -> dict[str, np.ndarray]:
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Mean distance between confidence and accuracy over equally wide bins of confidence (Guo et al. 2017, eq. 3)."""
     bins = reliability(probabilities, labels)
-    return sum(each["count"] * abs(each["accuracy"] - each["confidence"]) for each in bins) / len(labels)
+    gaps: float = sum(each["count"] * abs(each["accuracy"] - each["confidence"]) for each in bins)
+    return gaps / len(labels)
 
 
 def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray) -> float | None:
@@ -168,19 +177,23 @@ def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray)
     return _rounded(expected_calibration_error(probabilities, labels))
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:
-    """Mean confidence, accuracy and number of faces in each of `CALIBRATION_BINS` equally wide bins of confidence."""
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
+    """Mean confidence, accuracy and number of faces in each of `CALIBRATION_BINS` equally wide bins of confidence.
+
+    `accuracy_interval`: at 95 %, by the normal approximation; None where there are fewer than `FEWEST` faces.
+    """
     confidence, correct = probabilities.max(1), probabilities.argmax(1) == labels
     index = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    members = [index == each for each in range(CALIBRATION_BINS)]
-    return [
-        {
-            "confidence": float(confidence[inside].mean()) if inside.any() else 0.0,
-            "accuracy": float(correct[inside].mean()) if inside.any() else 0.0,
-            "count": int(inside.sum()),
-        }
-        for inside in members
-    ]
+    bins: list[dict[str, Any]] = []
+    for each in range(CALIBRATION_BINS):
+        inside = index == each
+        count = int(inside.sum())
+        accuracy = float(correct[inside].mean()) if count else 0.0
+        error = 1.96 * np.sqrt(accuracy * (1 - accuracy) / max(count, 1))
+        interval = _pair(np.clip([accuracy - error, accuracy + error], 0, 1)) if count >= FEWEST else None
+        mean = float(confidence[inside].mean()) if count else 0.0
+        bins.append({"confidence": mean, "accuracy": accuracy, "count": count, "accuracy_interval": interval})
+    return bins
 
 
 def coverage(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, float]]:

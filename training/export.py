@@ -76,7 +76,7 @@ def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
 
 
 def describe(path: Path, artifact: Artifact, precision: str) -> None:
-    """Put into the file what `emotion.classifier.OnnxClassifier` wants to know, and nothing of this machine."""
+    """Write the metadata that `emotion.classifier.OnnxClassifier` reads, and remove what names this machine."""
     model = onnx.load(path)
     for node in model.graph.node:
         # The exporter notes source lines, with this machine's paths.
@@ -103,8 +103,8 @@ def describe(path: Path, artifact: Artifact, precision: str) -> None:
 
 
 def _slower_in_int8(path: Path) -> list[str]:
-    """The first convolution: with a single input channel 8 bits make it slower, unless it would part its pooling from
-    the runtime's fast layout."""
+    """The first convolution, which has a single input channel; none if pooling follows it closely, because fp32 would
+    then keep the pooling out of the runtime's fast layout."""
     nodes = onnx.load(path).graph.node
     first = next(node for node in nodes if node.op_type == "Conv")
     readers = [node for node in nodes if set(node.input) & set(first.output)]

@@ -40,7 +40,7 @@ def main() -> None:
 def fit_framing(images: np.ndarray) -> tuple[Framing, int]:
     """The framing that best maps boxes to the crops they were found in, for grey faces uint8 `[N, 48, 48]`.
 
-    The side is a median ratio; the centre a Huber regression (Huber 1964), because some landmarks go astray. Also
+    The side is a median ratio; the centre a Huber regression (Huber 1964), because some landmarks are far off. Also
     returns the number of faces found.
     """
     detector = Detector(third_party.INT8_DETECTOR)

@@ -2,7 +2,7 @@
 
     python -m training.model_card
 
-The words stand in `model_card.md.in`, the numbers in `report.json`, `compression.json` and the model file itself.
+The words come from `model_card.md.in`, the numbers from `report.json`, `compression.json` and the model file itself.
 Sections after Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
 
@@ -67,38 +67,44 @@ def model_card(folder: Path) -> str:
 def _trained(recipe: dict[str, Any], epochs: int) -> str:
     """What the recipe's own run did, in words."""
     if not epochs:
-        return "no epoch of its own, the runs it is made of were trained with AdamW and cross-entropy"
+        return "no epochs of its own; the runs it is the average of were trained with AdamW and cross-entropy"
     teachers = ", ".join((recipe.get("distillation") or {}).get("teachers", ())) or "none"
     return f"{epochs} epochs with AdamW and cross-entropy; teachers: {teachers}"
 
 
 def _began(training: dict[str, Any]) -> str:
     """With which weights the training began, in words."""
-    recipe = training["recipe"]
-    if recipe.get("start"):
-        sentences = [f"{name} began as {_start(start)}." for name, start in _starts("The network", training)]
-        if any(start.get("blend") for _, start in _starts("", training)):
-            sentences.append(
-                "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this "
-                "model a little."
-            )
-        return textwrap.fill(" ".join(sentences), width=120, break_on_hyphens=False)
-    return "The weights began at random."
+    made = list(_made_of("The network", training))
+    if not made:
+        return "The weights began at random."
+    sentences = [f"{name} began as {_average(shares)}." for name, shares in made]
+    if any(len(shares) > 1 for _, shares in made):
+        sentences.append(
+            "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this model a "
+            "little."
+        )
+    return textwrap.fill(" ".join(dict.fromkeys(sentences)), width=120, break_on_hyphens=False)
 
 
-def _starts(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """What the run `name` began with, and the runs it is made of, where they began with others."""
+def _made_of(name: str, training: dict[str, Any]) -> Iterator[tuple[str, dict[str, float]]]:
+    """`name` with the shares of the networks it began as; then the same for each of these that began with others.
+
+    `training`: as `training.average` or a run writes it, or `training.recovery`, which keeps it under `origin`.
+    """
+    training = training.get("origin", training)
     start = training["recipe"].get("start")
-    if start:
-        yield name, start
-    for path, origin in training.get("origins", {}).items():
-        yield from _starts(f"`{path}`", origin)
+    if "average" in training:
+        yield name, training["average"]
+    elif start:
+        blend = start.get("blend", {})  # 2.1.0's runs, older than training.average, averaged here
+        yield name, {start["network"]: 1 - sum(blend.values())} | blend
+    for path, part in training.get("parts", training.get("origins", {})).items():
+        yield from _made_of(f"`{path}`", part)
 
 
-def _start(start: dict[str, Any]) -> str:
-    shares = {start["network"]: 1 - sum(start["blend"].values())} | start["blend"]
+def _average(shares: dict[str, float]) -> str:
     average = ", ".join(f"`{name}` ({share:.0%})" for name, share in shares.items())
-    return f"the average of the weights of {average}" if start["blend"] else f"`{start['network']}`"
+    return f"the average of the weights of {average}" if len(shares) > 1 else "".join(f"`{name}`" for name in shares)
 
 
 def _scores(report: dict[str, Any]) -> str:

@@ -26,8 +26,8 @@ class NetworkConfig:
 class EmotionNetwork(nn.Module):
     """Stages of 3×3 convolutions with batch normalization; global average pooling; one linear layer.
 
-    The stages are those of Simonyan & Zisserman 2015 (VGG); the pooling of Lin et al. 2014 stands in place of large
-    hidden layers.
+    The stages are those of Simonyan & Zisserman 2015 (VGG); the pooling of Lin et al. 2014 replaces large hidden
+    layers.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -40,8 +40,8 @@ class EmotionNetwork(nn.Module):
     def embed(self, faces: torch.Tensor) -> torch.Tensor:
         """Pooled features `[N, C]` for grey faces `[N, 1, H, W]` of 0–255, any dtype.
 
-        H and W are 48 in serving; training may show less of a face. Normalization happens here, so nobody outside has
-        to know it.
+        H and W are 48 in serving; training may show less of a face. Pixels are normalized here, so callers need
+        not do it.
         """
         normalized = (faces.float() - self.config.pixel_mean) / self.config.pixel_std
         features: torch.Tensor = self.features(normalized).mean(dim=(2, 3))

@@ -18,6 +18,9 @@ HANDLER = ROOT / "handler"
 MODEL = ROOT / "model_store" / "emotion.onnx"
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
 
+NOT_SERVED = ("__pycache__", "__main__.py", "drawing.py", "openapi.py")
+"""Parts of the package `emotion` that the service does not need."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the TorchServe archive.")
@@ -38,7 +41,7 @@ def package(model: Path, out: Path) -> None:
     landmarks = third_party.fetch(third_party.LANDMARKS)
     with tempfile.TemporaryDirectory(prefix="emotion-mar-") as scratch:
         root = Path(scratch) / "root"
-        shutil.copytree(ROOT / "emotion", root / "emotion", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / "emotion", root / "emotion", ignore=shutil.ignore_patterns(*NOT_SERVED))
         command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--force"]
         command += ["--model-name", classifier.name, "--version", classifier.version]
         command += ["--handler", str(HANDLER / "emotion_handler.py"), "--serialized-file", str(model)]

@@ -1,4 +1,4 @@
-"""Structured pruning: whole channels go, so the network that is left is smaller on any runtime."""
+"""Structured pruning: whole channels are removed, so the remaining network is smaller on any runtime."""
 
 import warnings
 from dataclasses import replace
@@ -17,9 +17,10 @@ def prune(
 ) -> EmotionNetwork:
     """A copy of `network` without the share `ratio` of its channels; it needs training again.
 
-    Channels are ranked over the whole network by what the loss would change without them, to first order (Molchanov
-    et al. 2019), with everything that depends on them (Fang et al. 2023, torch-pruning). What stays of a convolution
-    is a multiple of `round_to`. `faces` uint8 `[N, 1, 48, 48]`, `targets` `[N, 7]`: training data for the ranking.
+    Channels are ranked over the whole network by how much the loss would change without them, to first order
+    (Molchanov et al. 2019), together with everything that depends on them (Fang et al. 2023, torch-pruning). A
+    convolution keeps a multiple of `round_to` channels. `faces` uint8 `[N, 1, 48, 48]`, `targets` `[N, 7]`: training
+    data for the ranking.
     """
     pruned = EmotionNetwork(network.config)
     pruned.load_state_dict(network.state_dict())

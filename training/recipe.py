@@ -1,4 +1,4 @@
-"""A recipe file: everything about a training run but the data."""
+"""Recipe files: everything about a training run except the data."""
 
 import tomllib
 from collections.abc import Sequence
@@ -39,8 +39,23 @@ class AugmentationRecipe(_Section):
     erasing: float = Field(ge=0, le=1, description="probability that a rectangle is erased")
 
 
+class CorruptionRecipe(_Section):
+    """How often training faces are damaged as photographs are; the strengths stand in `training.corruption`.
+
+    The kinds are drawn independently, each with its probability, for the faces that are not left intact.
+    """
+
+    intact: float = Field(ge=0, le=1, description="share of the faces that are left undamaged")
+    cover: float = Field(ge=0, le=1, description="glasses, mask, hand, hair, or anything, in front of the face")
+    light: float = Field(ge=0, le=1, description="exposure, contrast, darkness with noise, glare, cast shadow")
+    blur: float = Field(ge=0, le=1, description="Gaussian, defocus or motion")
+    shrink: float = Field(ge=0, le=1, description="to few pixels and back")
+    noise: float = Field(ge=0, le=1, description="Gaussian, shot or impulse")
+    jpeg: float = Field(ge=0, le=1, description="compression")
+
+
 class MixingRecipe(_Section):
-    """See `training.augmentation.mix`; the probabilities are of a batch."""
+    """See `training.augmentation.mix`; the probabilities are for a whole batch."""
 
     mixup: float = Field(ge=0, le=1)
     cutmix: float = Field(ge=0, le=1)
@@ -57,35 +72,23 @@ class OptimizationRecipe(_Section):
     """AdamW under a one-cycle schedule (Smith & Topin 2018); the exponential average of the weights is kept."""
 
     epochs: int = Field(ge=1)
-    cycles: int = Field(
-        default=1, ge=1, description="times the schedule runs (warm restarts, Loshchilov & Hutter 2017)"
-    )
     batch_size: int = Field(ge=1)
     peak_learning_rate: float = Field(gt=0)
-    warm_up: float = Field(ge=0, le=1, description="fraction of a cycle in which the rate rises")
+    warm_up: float = Field(ge=0, le=1, description="fraction of the run in which the rate rises")
     weight_decay: float = Field(ge=0)
     label_smoothing: float = Field(ge=0, lt=1)
     average_decay: float = Field(ge=0, lt=1, description="of the moving average of the weights, per step")
     settle: bool = Field(default=True, description="normalize at the end with statistics of whole, unaltered faces")
 
-    @model_validator(mode="after")
-    def _whole_cycles(self) -> "OptimizationRecipe":
-        if self.epochs % self.cycles:
-            raise ValueError(f"{self.epochs} epochs cannot be cut into {self.cycles} cycles of whole epochs")
-        return self
-
-    @property
-    def cycle_epochs(self) -> int:
-        return self.epochs // self.cycles
-
 
 class DistillationRecipe(_Section):
-    """Targets from an ensemble of trained networks (Hinton et al. 2015)."""
+    """An ensemble of trained networks as teachers; see `training.distillation`."""
 
-    teachers: tuple[str, ...] = Field(min_length=1, description="artifacts, as paths inside the folder of runs")
-    weight: float = Field(ge=0, le=1, description="share of the teachers' answer in the target, the label has the rest")
-    temperature: float = Field(gt=0, description="divides the teachers' logits")
-    votes: bool = Field(default=False, description="the teachers know the FER+ votes too; needs [votes]")
+    teachers: tuple[str, ...] = Field(
+        min_length=1, description="artifacts, as paths inside the folder of runs or model_store/weights"
+    )
+    weight: float = Field(ge=0, le=1, description="of the teachers' answers in the loss; the labels have the rest")
+    temperature: float = Field(gt=0, description="divides the teachers' logits and the student's")
 
 
 class VotesRecipe(_Section):
@@ -95,24 +98,24 @@ class VotesRecipe(_Section):
 
 
 class StartRecipe(_Section):
-    """Go on from a trained network; all of it or, pruned, a part."""
+    """Begin with a trained network, whole or pruned."""
 
-    network: str = Field(description="its artifact, as a path inside the folder of runs")
-    prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that goes first")
+    network: str = Field(description="its artifact, as a path inside the folder of runs or model_store/weights")
+    prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that is removed first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
 
 
 class Recipe(_Section):
-    """A whole recipe; an unknown key is an error. It has one of `network` and `start`."""
+    """A whole recipe; an unknown key is an error. Exactly one of `network` and `start` is given."""
 
     name: str
     version: str
     seed: int
-    drop_duplicates: bool = Field(default=False, description="train without the images that validation has too")
     network: NetworkRecipe | None = None
     start: StartRecipe | None = None
     augmentation: AugmentationRecipe
     optimization: OptimizationRecipe
+    corruption: CorruptionRecipe | None = None
     mixing: MixingRecipe | None = None
     distillation: DistillationRecipe | None = None
     votes: VotesRecipe | None = None
@@ -124,13 +127,13 @@ class Recipe(_Section):
         return self
 
     @model_validator(mode="after")
-    def _votes_for_teachers(self) -> "Recipe":
-        if self.distillation and self.distillation.votes and not self.votes:
-            raise ValueError("distillation.votes is true, and there is no section [votes], which loads them")
+    def _whole_faces_for_teachers(self) -> "Recipe":
+        if self.distillation and self.mixing:
+            raise ValueError("teachers answer single faces, so [distillation] does not go with [mixing]")
         return self
 
     def is_written_as(self, text: str) -> bool:
-        """Whether `text`, as `model_dump_json` writes it, is this recipe; keys it has not yet have their defaults."""
+        """Whether `text`, as `model_dump_json` writes it, is this recipe; keys that it lacks have their defaults."""
         try:
             return Recipe.model_validate_json(text) == self
         except ValidationError:

@@ -1,4 +1,4 @@
-"""Run a network over a split, fit and check its temperature."""
+"""Run one network or several over a split, and fit the temperature."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ def predict_logits(network: nn.Module, images: np.ndarray, device: torch.device 
 
 
 def classify(classifier: Classifier, images: np.ndarray) -> np.ndarray:
-    """Logits float32 `[N, 7]` of a served network for grey faces uint8 `[N, 48, 48]`: one view each."""
+    """Logits float32 `[N, 7]` of any `Classifier` for grey faces uint8 `[N, 48, 48]`: one view each."""
     return np.concatenate([classifier.logits(images[start : start + BATCH]) for start in range(0, len(images), BATCH)])
 
 
@@ -42,7 +42,7 @@ class Ensemble:
         self.runtime = " + ".join(sorted({member.runtime for member in members}))
 
     def logits(self, faces: np.ndarray) -> np.ndarray:
-        """See `Classifier.logits`; the softmax of these is the mean."""
+        """See `Classifier.logits`; their softmax is the mean of the members' probabilities."""
         mean = np.mean([probabilities(member, faces) for member in self._members], axis=0)
         logits: np.ndarray = np.log(np.maximum(mean, np.finfo(np.float32).tiny))
         return logits

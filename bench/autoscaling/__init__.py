@@ -1,1 +1,1 @@
-"""How the service should scale: the real server measured, then a cluster of such servers simulated."""
+"""How the service should scale: measures the real server, then simulates a cluster of such servers."""

@@ -1,4 +1,4 @@
-"""Kubernetes' HorizontalPodAutoscaler, autoscaling/v2, as arithmetic: no cluster, no clock of its own.
+"""The arithmetic of Kubernetes' HorizontalPodAutoscaler, autoscaling/v2; callers give it the time.
 
 After "Horizontal Pod Autoscaling" in Kubernetes' documentation (algorithm details, configurable scaling behaviour).
 """
@@ -12,15 +12,15 @@ from typing import Any
 from monitoring.reference import quantity
 
 TOLERANCE = 0.1
-"""A metric this close to its target changes nothing; the controller manager's default."""
+"""A metric that is this close to its target changes nothing; the controller manager's default."""
 
 SYNC_SECONDS = 15.0
-"""How often the controller looks; its default."""
+"""How often the controller decides; its default."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """How many pods may be added or removed within `period` seconds: so many, or so many per cent."""
+    """Within `period` seconds at most `value` pods, or `value` per cent of them, are added or removed."""
 
     kind: str
     value: int
@@ -32,7 +32,7 @@ class Rate:
 
 @dataclass(frozen=True)
 class Direction:
-    """One half of `behavior`: seconds to look back, and rates of which the largest counts."""
+    """`scaleUp` or `scaleDown`: the stabilization window in seconds, and rates, of which the largest counts."""
 
     window: float
     rates: Sequence[Rate]
@@ -71,10 +71,10 @@ def _direction(half: Mapping[str, Any]) -> Direction:
 
 
 def wanted(replicas: int, values: Sequence[float | None], target: float) -> int | None:
-    """What one metric asks for, given its value in each pod; None where it says nothing.
+    """How many pods one metric asks for, given its value in each pod; None where no pod has a value.
 
-    Pods without a value count as at the target when that scales down, and as at zero when it scales up: what is not
-    known never moves further than what is known.
+    A pod without a value counts as at the target when the others ask for fewer pods, and as at zero when they ask for
+    more, so that it never makes the change larger.
     """
     known = [value for value in values if value is not None and not math.isnan(value)]
     if not known:
@@ -95,7 +95,7 @@ def wanted(replicas: int, values: Sequence[float | None], target: float) -> int 
 
 @dataclass
 class Autoscaler:
-    """The controller's memory: what it recommended and what it changed."""
+    """The controller, which remembers what it recommended and what it changed."""
 
     policy: Policy
     _recommended: deque[tuple[float, int]] = field(default_factory=deque)
@@ -106,7 +106,7 @@ class Autoscaler:
         asked = {name: wanted(replicas, values.get(name, ()), target) for name, target in self.policy.targets.items()}
         said = [count for count in asked.values() if count is not None]
         if not said or (len(said) < len(asked) and max(said) < replicas):
-            return replicas  # a metric that is missing never scales down
+            return replicas  # while a metric is missing, nothing is scaled down
         return self._limited(now, replicas, min(max([self.policy.least, *said]), self.policy.most))
 
     def _limited(self, now: float, replicas: int, recommendation: int) -> int:

@@ -1,11 +1,10 @@
 """A cluster of emotion pods under an autoscaler, as a discrete-event simulation (SimPy).
 
-What is real: each pod's service times, batching, queue and start-up, measured by `bench.autoscaling.measure`; the
-queue's length and the batch size, read from the archive's configuration; the policy, read from the manifests; the
-autoscaler's arithmetic. What is assumed stands in `Assumptions`.
+Service and start-up times were measured by `bench.autoscaling.measure`; workers, batch size and the queue's length are
+read from the archive's configuration, the policy from the manifests. The rest is assumed: see `Assumptions`.
 
-Photos arrive in small groups, so that ten thousand a second stay affordable; a photo's latency counts from its own
-moment within the group. They are spread over ready pods at random, as kube-proxy does.
+Photos are simulated in small groups, or ten thousand a second would take too long; each photo's latency still counts
+from its own moment. Photos are spread over ready pods at random.
 """
 
 import json
@@ -21,10 +20,14 @@ import simpy
 import yaml
 
 from bench.autoscaling.autoscaler import SYNC_SECONDS, Autoscaler, Policy
+from monitoring.rules import LATENCY_BOUND
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = Path(__file__).with_name("measured.json")
 CONFIGURATION = ROOT / "handler" / "model-config.yaml"
+
+IDEAL_BUSY = 0.7
+"""The ideal, with which policies are compared, has at every moment just as many pods as keep workers this busy."""
 
 Load = Callable[[float], float]
 """Photos a second at a time, seconds from the start."""
@@ -32,11 +35,11 @@ Load = Callable[[float], float]
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What a machine without a cluster cannot measure; seconds.
+    """What a machine without a cluster cannot measure; in seconds.
 
-    `schedule`: from wanting a pod to its containers starting, where the node has room and the image. `node`: more,
-    where a node must be bought first, for every pod beyond the first `pods_at_hand`. `scrape`, `rule`:
-    Prometheus' intervals. `group`: how many seconds' arrivals come as one event.
+    `schedule`: until the containers of a wanted pod start, on a node that has room and the image. `node`: how much
+    longer it takes where a node must be added first, as for every pod beyond the first `pods_at_hand`. `scrape`,
+    `rule`: Prometheus' intervals. `group`: photos that arrive within this time are one event.
     """
 
     schedule: float = 4.0
@@ -64,12 +67,16 @@ class Pod:
         """Photos a second with full batches."""
         return self.workers * self.batch / (self.base + self.each * self.batch)
 
+    def ideal(self, rate: float) -> int:
+        """How many pods, at least one, keep their workers busy `IDEAL_BUSY` of the time at `rate` photos a second."""
+        return max(math.ceil(rate / (IDEAL_BUSY * self.capacity)), 1)
+
 
 def measured_pod(measured: dict[str, Any], configuration: dict[str, Any]) -> Pod:
-    """The pod that fits the measurements: alone it takes the median of one photo, full it gives the throughput.
+    """The pod that fits the measurements.
 
-    One client never has more than one photo under way, and the batches of the most loaded run are full; two
-    equations for `base` and `each`.
+    Two equations give `base` and `each`: with one client every batch holds one photo and takes the mean measured
+    then; in the run with the most photos a second every batch is full.
     """
     alone = measured["load"][0]["seconds"]["mean"]
     most = max(measured["load"], key=lambda each: float(each["photos_per_second"]))["photos_per_second"]
@@ -89,13 +96,13 @@ def measured_pod(measured: dict[str, Any], configuration: dict[str, Any]) -> Pod
 
 
 def default_pod() -> Pod:
-    """From the committed measurement and the configuration that ships."""
+    """The pod as measured and configured in this repository."""
     measured = json.loads(MEASURED.read_text(encoding="utf-8"))
     return measured_pod(measured, yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
 
 
 class Latencies:
-    """Millions of latencies in a histogram with steps of one per cent."""
+    """Millions of latencies, kept as a histogram with steps of one per cent."""
 
     STEP = math.log(1.01)
     LEAST = 1e-3
@@ -132,13 +139,9 @@ class Latencies:
         return int(self._counts[round(math.log(seconds / self.LEAST) / self.STEP) :].sum())
 
 
-LATE = 1.0
-"""Seconds; the bound of the latency objective in monitoring/rules.py."""
-
-
 @dataclass
 class Outcome:
-    """What came of a run. Pod-seconds count from the moment that a pod is wanted."""
+    """The result of a run. A pod's seconds count from the moment that it is wanted."""
 
     latencies: Latencies = field(default_factory=Latencies)
     refused: int = 0
@@ -155,7 +158,7 @@ class Outcome:
             "p50": round(self.latencies.quantile(0.5), 3),
             "p95": round(self.latencies.quantile(0.95), 3),
             "p99": round(self.latencies.quantile(0.99), 3),
-            "late": round(self.latencies.over(LATE) / total, 6),
+            "late": round(self.latencies.over(LATENCY_BOUND) / total, 6),
             "refused": round(self.refused / total, 6),
             "pod_hours": round(self.pod_seconds / 3600, 2),
             "over_ideal": round(self.pod_seconds / self.ideal_pod_seconds, 3),
@@ -164,7 +167,7 @@ class Outcome:
 
 @dataclass
 class _Server:
-    """A running pod; busy seconds and waits are counters, as in its metrics."""
+    """A pod; `busy`, `waited` and `served` only grow, as the metrics of a real one do."""
 
     ready: bool = False
     queue: deque[float] = field(default_factory=deque)
@@ -176,7 +179,7 @@ class _Server:
 
 
 class Cluster:
-    """One run: a load, a policy, a pod."""
+    """One run of a load under a policy, on pods that are all alike."""
 
     def __init__(  # noqa: PLR0913, a run has that many parts
         self,
@@ -188,7 +191,7 @@ class Cluster:
         seed: int = 0,
         signals: Callable[["Cluster"], dict[str, list[float | None]]] | None = None,
     ) -> None:
-        """`signals` replaces what the autoscaler is told, to compare other policies' metrics."""
+        """`signals` gives the autoscaler other metrics than the standard ones."""
         self.load, self.duration, self.policy, self.pod = load, duration, policy, pod
         self.assumptions = Assumptions()
         self.signals = signals or Cluster.standard_signals
@@ -215,7 +218,7 @@ class Cluster:
         while True:
             start = self.env.now
             rate = self.load(start + chunk / 2)
-            # A load that leaps within the ten seconds would be smeared; the loads here leap between them.
+            # The rate holds for all ten seconds: a load may leap only between them, as those of `simulate` do.
             moments = np.sort(start + chunk * self.random.random(self.random.poisson(rate * chunk)))
             edges = np.flatnonzero(np.diff(np.floor((moments - start) / group))) + 1
             shares = self.random.random(len(moments)).tolist()
@@ -244,7 +247,7 @@ class Cluster:
             self.env.process(self._work(server))
 
     def _work(self, server: _Server) -> Generator[simpy.Event, None, None]:
-        """A worker until its queue is empty: batches of what waits."""
+        """One worker: takes batches of waiting photos until none waits."""
         pod = self.pod
         while server.queue:
             batch = [server.queue.popleft() for _ in range(min(pod.batch, len(server.queue)))]
@@ -263,7 +266,7 @@ class Cluster:
             yield from self.random.lognormal(-(spread**2) / 2, spread, size=10_000).tolist()
 
     def _scrapes(self) -> Generator[simpy.Event, None, None]:
-        """Prometheus: every pod's counters, kept for a minute, as the rules' windows need them."""
+        """Prometheus: reads every pod's counters and keeps them for a minute, the signals' longest window."""
         while True:
             now = self.env.now
             for server in self.servers:
@@ -274,7 +277,7 @@ class Cluster:
             yield self.env.timeout(self.assumptions.scrape)
 
     def standard_signals(self) -> dict[str, list[float | None]]:
-        """What the recording rules of monitoring/rules.py make of it, a rule's interval old."""
+        """The signals as the recording rules of monitoring/rules.py compute them, one rule interval ago."""
         depth: list[float | None] = []
         wait: list[float | None] = []
         busy: list[float | None] = []
@@ -323,5 +326,4 @@ class Cluster:
         waiting = sum(len(server.queue) for server in self.servers) / max(len(self.servers), 1)
         self.outcome.timeline.append((now, rate, ready, len(self.servers), waiting))
         self.outcome.pod_seconds += len(self.servers) * SYNC_SECONDS
-        # Ideal: at every moment as many pods as keep workers at seven tenths, at least one, none to wait for.
-        self.outcome.ideal_pod_seconds += max(math.ceil(rate / (0.7 * self.pod.capacity)), 1) * SYNC_SECONDS
+        self.outcome.ideal_pod_seconds += self.pod.ideal(rate) * SYNC_SECONDS

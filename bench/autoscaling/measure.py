@@ -1,8 +1,8 @@
 """Measure what one pod can do: `python -m bench.autoscaling.measure`, or `make bench-capacity`.
 
-Starts the real TorchServe and writes `bench/autoscaling/measured.json`, which the simulation and the capacity table
-of k8s/README.md are made from: how long a start takes, how long a photo alone, how many photos a second come out with
-so many waiting, and how much memory the whole process tree holds at rest, under load and under the worst load.
+Starts the real TorchServe and writes `bench/autoscaling/measured.json`, from which the simulation and the capacity
+table of k8s/README.md are made: how long a start takes, how long one photo takes alone, how many photos a second are
+answered to 1 to 32 clients, and how much memory the process tree holds at rest, under load and under the worst load.
 """
 
 import argparse
@@ -92,7 +92,7 @@ def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float)
 
 
 def noisy(width: int, height: int) -> bytes:
-    """A JPEG just under the service's limits in pixels and in bytes: noise compresses badly."""
+    """A JPEG just under the service's limit in bytes; noise, because it compresses badly."""
     coarse = np.random.default_rng(0).integers(0, 256, size=(height // 2, width // 2, 3), dtype=np.uint8)
     picture = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
     for quality in range(95, 5, -5):
@@ -103,7 +103,7 @@ def noisy(width: int, height: int) -> bytes:
 
 
 def flood(photos: Sequence[bytes], addresses: Addresses, clients: int, seconds: float) -> None:
-    """Send as much as possible and do not care for the answers: 503 is one of them."""
+    """Send as much as possible and ignore the answers, refusals (503) included."""
     end = time.monotonic() + seconds
 
     def send() -> None:
@@ -122,7 +122,7 @@ def flood(photos: Sequence[bytes], addresses: Addresses, clients: int, seconds: 
 
 @contextlib.contextmanager
 def peak_memory(server: subprocess.Popen[bytes]) -> Iterator[list[dict[str, float]]]:
-    """One element: the memory when the sum was largest; looked at every half second."""
+    """A list of one element, the memory when the sum was largest so far; it is measured every half second."""
     peak = [memory_of(server)]
     done = threading.Event()
 

@@ -1,1 +1,1 @@
-"""A script a page; `app.py` says which."""
+"""One script for each page; `app.py` lists them."""

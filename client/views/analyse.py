@@ -7,42 +7,22 @@ from pathlib import Path
 import streamlit as st
 
 from client import consent, drawing, faces, metrics, results, session
-from client.api import (
-    Answer,
-    EmotionClient,
-    ImageRefused,
-    ServerAway,
-    ServerBusy,
-    ServerSlow,
-    ServiceError,
-    TokenRefused,
-)
+from client.api import Answer, EmotionClient, ServiceError
 from client.concurrency import bounded_map
 from client.paste import paste_into_uploader
 from client.photos import prepare
 from client.results import Outcome
+from emotion.contract import ACCEPTED, SUFFIXES
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
-# Longest side of the photo on the page: more than the column shows, far less than phones send.
+# Longest side of the photo on the page: more than its column is wide, far less than a phone's photo.
 SHOWN_PIXELS = 1400
-
-ADVICE = {
-    ServerAway: "Start it with `make run`, or set `EMOTION_SERVER` to its address; then try again.",
-    ServerSlow: "It may be overloaded. Wait a little and try again, or raise `EMOTION_TIMEOUT`.",
-    ServerBusy: "Wait a few seconds and try again.",
-    TokenRefused: "Set `EMOTION_TOKEN` to one that the service accepts, and start the page again.",
-    ImageRefused: "Try another photo: JPEG or PNG, up to 25 megapixels and 16 MB.",
-}
-"""What to do about each kind of error."""
-
-AGAIN = (ServerAway, ServerSlow, ServerBusy)
-"""Errors that may be gone on the next try."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A photo that the person gave; `key` tells it from all others of the session."""
+    """A photo that the user gave; `key` is unique in the session."""
 
     key: str
     name: str
@@ -84,15 +64,15 @@ def _choose_way() -> str | None:
 
 
 def _choose(way: str | None) -> list[Source]:
-    """The photos that the person wants analysed."""
+    """The photos that the user wants analysed."""
     if way == "Camera":
         picture = st.camera_input("Take a picture")
         return [Source(picture.file_id, "camera.jpg", picture.getvalue())] if picture else []
     if way == "Samples":
         return _choose_samples()
     uploads = st.file_uploader(
-        "Photos, .jpg or .png, up to 16 MB each: choose them, drop them here, or paste one anywhere on this page",
-        type=["jpg", "jpeg", "png"],
+        f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
+        type=SUFFIXES,
         accept_multiple_files=True,
     )
     paste_into_uploader()
@@ -106,14 +86,14 @@ def _choose_samples() -> list[Source]:
 
 
 def _forget_all_but(sources: Sequence[Source]) -> None:
-    """What the person took away from the page is not kept."""
+    """Drop the outcomes of photos that the user removed from the page."""
     kept = {source.key for source in sources}
     for key in set(session.outcomes()) - kept:
         del session.outcomes()[key]
 
 
 def _analyse(sources: Sequence[Source]) -> None:
-    """Send what was not answered yet, a bounded number at once."""
+    """Send the photos that were not answered yet, a bounded number at once."""
     outcomes = session.outcomes()
     new = [source for source in sources if source.key not in outcomes]
     if not new:
@@ -155,7 +135,7 @@ def _threshold() -> float:
 
 
 def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
-    """Many photos: how they did, and the one that is shown below."""
+    """An overview of many photos; returns the one to show below."""
     failed = sum(isinstance(outcome.answer, ServiceError) for outcome in outcomes)
     counts = {
         "Photos": len(outcomes),
@@ -184,7 +164,7 @@ def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
         selection_mode="single-row",
     )
     if st.session_state.get("shown", 0) >= len(outcomes):
-        st.session_state.shown = 0  # that photo was taken away
+        st.session_state.shown = 0  # that photo was removed
     index = st.selectbox(
         "Photo to show; a click into the table's first column chooses one too",
         range(len(outcomes)),
@@ -237,17 +217,17 @@ def _count(faces: int) -> str:
 
 
 def _show_error(error: ServiceError) -> None:
-    advice = next((text for kind, text in ADVICE.items() if isinstance(error, kind)), "")
     message = str(error)
-    st.error(f"**{message[:1].upper()}{message[1:]}.** {advice}", icon=":material/block:")
-    if isinstance(error, AGAIN):
+    st.error(f"**{message[:1].upper()}{message[1:]}.** {error.advice}", icon=":material/block:")
+    if error.passes:
         st.button("Try again", icon=":material/refresh:", on_click=_forget_failures)
 
 
 def _forget_failures() -> None:
     outcomes = session.outcomes()
-    for key in [key for key, outcome in outcomes.items() if isinstance(outcome.answer, AGAIN)]:
-        del outcomes[key]
+    for key, outcome in tuple(outcomes.items()):
+        if isinstance(outcome.answer, ServiceError) and outcome.answer.passes:
+            del outcomes[key]
 
 
 def _downloads(outcomes: Sequence[Outcome], shown: Outcome, threshold: float) -> None:
@@ -262,7 +242,7 @@ def _downloads(outcomes: Sequence[Outcome], shown: Outcome, threshold: float) ->
         if shown.photo.thumbnail and isinstance(shown.answer, Answer):
             st.download_button(
                 "Annotated picture as PNG",
-                # Drawn when it is asked for: a large PNG takes longer than all the rest.
+                # A function, so that it is drawn only on request: a large PNG takes longer than all the rest.
                 lambda: results.to_png(drawing.annotate(shown.photo.picture(), shown.faces, threshold=threshold)),
                 f"{Path(shown.photo.name).stem}-emotions.png",
                 "image/png",

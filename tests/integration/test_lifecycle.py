@@ -94,14 +94,19 @@ def test_a_taken_port_is_named() -> None:
             pass
 
 
-def test_a_missing_archive_says_how_to_build_it(tmp_path: Path) -> None:
-    with pytest.raises(ServerFailed, match="make mar"), torchserve(free_addresses(), tmp_path / "emotion.mar"):
+@pytest.mark.parametrize("content", [None, b"not an archive"], ids=["missing", "broken"])
+def test_an_archive_that_cannot_be_served_says_how_to_build_one(tmp_path: Path, content: bytes | None) -> None:
+    archive = tmp_path / "emotion.mar"
+    if content is not None:
+        archive.write_bytes(content)
+    message = rf"no model archive at {archive}.*make mar"
+    with pytest.raises(ServerFailed, match=message), torchserve(free_addresses(), archive):
         pass
 
 
-def test_a_broken_archive_is_reported(tmp_path: Path) -> None:
-    archive = tmp_path / "emotion.mar"
-    archive.write_bytes(b"not an archive")
+def test_a_server_that_ends_while_it_starts_is_reported() -> None:
     addresses = free_addresses()
-    with torchserve(addresses, archive) as process, pytest.raises(ServerFailed, match="see its log above"):
-        wait_until_ready(process, addresses, timeout=8)
+    with torchserve(addresses) as process:
+        process.kill()
+        with pytest.raises(ServerFailed, match="ended with status -9 while starting; see its log above"):
+            wait_until_ready(process, addresses)

@@ -15,7 +15,7 @@ import yaml
 from bench.autoscaling.autoscaler import Autoscaler, read
 from client import metrics
 from client.api import EmotionClient, ServiceError
-from monitoring import dashboard, reference
+from monitoring import dashboard, reference, rules
 from serving.server import Addresses, torchserve, wait_until_ready
 from tests.conftest import photo_bytes
 from tests.integration.conftest import free_addresses, free_ports
@@ -61,9 +61,9 @@ class Watched:
 
     def signals(self) -> dict[str, list[float | None]]:
         """What prometheus-adapter would answer the autoscaler, for each pod."""
-        rules = yaml.safe_load((STANDALONE / "adapter-rules.yaml").read_text(encoding="utf-8"))["rules"]
+        adapter = yaml.safe_load((STANDALONE / "adapter-rules.yaml").read_text(encoding="utf-8"))
         found: dict[str, list[float | None]] = {}
-        for rule in rules:
+        for rule in adapter["rules"]:
             series = rule["seriesQuery"].split("{")[0]
             query = rule["metricsQuery"].replace("<<.Series>>", series).replace("<<.GroupBy>>", "pod")
             query = query.replace("<<.LabelMatchers>>", f'namespace="emotion",pod=~"{POD}"')
@@ -140,8 +140,12 @@ def test_every_query_of_the_dashboard_returns_data(watched: Watched) -> None:
         assert any(not math.isnan(value) for value in values), filled
 
 
-def test_alerts_are_loaded_and_the_healthy_server_fires_none_of_the_grave(watched: Watched) -> None:
-    firing = {each["metric"]["alertname"] for each in watched.prometheus.query('ALERTS{alertstate="firing"}')}
+def test_every_rule_works_and_a_healthy_server_fires_none_of_the_grave_alerts(watched: Watched) -> None:
+    eventually(lambda: all(each["health"] == "ok" for each in watched.prometheus.rules()), 90, every=1)
+    loaded = watched.prometheus.rules()
+    expected = [rule for group in rules.groups()["groups"] for rule in group["rules"]]
+    assert sorted(each["name"] for each in loaded) == sorted(each.get("alert", each.get("record")) for each in expected)
+    firing = {each["name"] for each in loaded if each.get("state") == "firing"}
     assert not firing & {"EmotionNoReadyWorker", "EmotionNotScraped"}
 
 

@@ -11,11 +11,12 @@ import requests
 from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
-from client.api import EMOTIONS, Analysis, EmotionClient
+from client.api import EmotionClient
+from emotion.contract import STAGES, Analysis
 from emotion.labels import LABELS
-from emotion.pipeline import STAGES
 from serving.server import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
+from tests.integration.watching import eventually
 from training.artifact import load_classifier
 
 TIMEOUT = 30
@@ -59,7 +60,7 @@ def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.
     assert set(face) == {"box", "detection_confidence", "landmarks", "emotion", "confidence", "probabilities"}
     assert set(face["box"]) == {"x", "y", "width", "height"}
     assert set(face["landmarks"]) == {"left_eye", "right_eye", "nose"}
-    assert set(face["probabilities"]) == set(EMOTIONS)
+    assert set(face["probabilities"]) == set(LABELS)
     assert sum(face["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert face["emotion"] == "happy"
     assert face["confidence"] == face["probabilities"]["happy"]
@@ -110,6 +111,14 @@ def test_multipart_without_the_field_says_which(server: Addresses, http: request
     assert "'data'" in response.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("name", ["X-Request-Id", "X-Request-Start"])
+def test_a_forms_part_named_like_a_header_is_only_a_part(server: Addresses, http: requests.Session, name: str) -> None:
+    parts = {name: ("1", b"1"), "data": ("me.jpg", photo_bytes("smiling"))}
+    response = http.post(server.predictions, files=parts, timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert len(response.json()["faces"]) == 1
+
+
 def test_a_landscape_is_no_error(server: Addresses, http: requests.Session) -> None:
     response = post(http, server, photo_bytes("landscape"))
     assert response.status_code == 200
@@ -117,11 +126,9 @@ def test_a_landscape_is_no_error(server: Addresses, http: requests.Session) -> N
 
 
 @pytest.mark.parametrize("name", BAD_IMAGES)
-def test_bad_input_gets_its_error_within_a_second(server: Addresses, http: requests.Session, name: str) -> None:
+def test_bad_input_gets_its_error(server: Addresses, http: requests.Session, name: str) -> None:
     data, status, code = BAD_IMAGES[name]
-    started = time.perf_counter()
     response = post(http, server, data)
-    assert time.perf_counter() - started < 1
     assert response.status_code == status
     assert set(response.json()["error"]) == {"code", "message"}
     assert response.json()["error"]["code"] == code
@@ -182,7 +189,7 @@ def test_the_client_reads_the_real_servers_answer(server: Addresses) -> None:
 
 def test_what_happened_is_in_the_metrics(server: Addresses, http: requests.Session) -> None:
     before = metrics(server)
-    post(http, server, photo_bytes("group"))
+    answer = post(http, server, photo_bytes("group")).json()
     post(http, server, b"no image at all")
     expected: dict[Sample, float] = {
         ("emotion_images_analysed", ()): 1,
@@ -190,17 +197,16 @@ def test_what_happened_is_in_the_metrics(server: Addresses, http: requests.Sessi
         ("emotion_faces_per_image_sum", ()): GROUP_FACES,
         **{("emotion_stage_seconds_count", (("stage", stage),)): 1 for stage in STAGES},
     }
-    deadline = time.monotonic() + 10
-    while True:
-        after = metrics(server)
-        grown = {key: after.get(key, 0) - before.get(key, 0) for key in expected}
-        if grown == expected or time.monotonic() > deadline:
-            break
-        time.sleep(0.1)  # TorchServe reads metrics from its workers' logs, a moment later
-    assert grown == expected
-    found = sum(value - before.get(key, 0) for key, value in after.items() if key[0] == "emotion_faces")
-    assert found == GROUP_FACES
-    assert 0 < after["emotion_stage_seconds_sum", (("stage", "detect"),)] < 60
+
+    def grown() -> dict[Sample, float]:
+        return {key: value - before.get(key, 0) for key, value in metrics(server).items()}
+
+    # TorchServe reads metrics from its workers' logs, a moment later.
+    eventually(lambda: expected.items() <= grown().items(), 10)
+    assert sum(value for (name, _), value in grown().items() if name == "emotion_faces") == GROUP_FACES
+    for stage, milliseconds in answer["timings_ms"].items():
+        seconds = grown()["emotion_stage_seconds_sum", (("stage", stage),)]
+        assert seconds == pytest.approx(milliseconds / 1000, abs=1e-4), "rounded to a ten-thousandth"
 
 
 @pytest.mark.parametrize(
@@ -224,20 +230,16 @@ def test_a_request_that_says_when_it_began_is_timed(
     headers = {"Content-Type": "application/octet-stream", "X-Request-Start": header()}
     answer = requests.post(server.predictions, data=photo_bytes("smiling"), headers=headers, timeout=TIMEOUT)
     assert answer.status_code == 200
-    deadline = time.monotonic() + 10
-    while (after := metrics(server))["emotion_images_analysed", ()] == before.get(("emotion_images_analysed", ()), 0):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    analysed = "emotion_images_analysed", ()
+    eventually(lambda: metrics(server)[analysed] > before.get(analysed, 0), 10)
+    after = metrics(server)
     assert after.get(timed, 0) - before.get(timed, 0) == counted
 
 
 def test_labelled_counters_begin_at_zero(server: Addresses, http: requests.Session) -> None:
     """A series that appears at one has no rate; every emotion and every reason is there from the first photo on."""
     post(http, server, photo_bytes("smiling"))
-    deadline = time.monotonic() + 10
-    while len([name for name, _ in metrics(server) if name == "emotion_faces"]) < len(LABELS):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    eventually(lambda: [name for name, _ in metrics(server)].count("emotion_faces") == len(LABELS), 10)
     reasons = {dict(labels)["reason"] for name, labels in metrics(server) if name == "emotion_images_rejected"}
     assert {"empty_body", "invalid_image", "truncated_image", "image_too_large", "unsupported_format"} <= reasons
 

@@ -57,6 +57,11 @@ class Prometheus:
         data = answer["data"]
         return data["result"] if data["resultType"] == "vector" else [{"metric": {}, "value": data["result"]}]
 
+    def rules(self) -> list[dict[str, Any]]:
+        """Every rule as Prometheus describes it: name, health, and for an alert its state."""
+        groups = requests.get(f"{self.url}/api/v1/rules", timeout=10).json()["data"]["groups"]
+        return [rule for group in groups for rule in group["rules"]]
+
     def values(self, expression: str) -> list[float]:
         return [float(each["value"][1]) for each in self.query(expression)]
 

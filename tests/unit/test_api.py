@@ -6,7 +6,6 @@ import pytest
 
 from client import api, settings
 from client.api import (
-    EMOTIONS,
     EmotionClient,
     ImageRefused,
     ServerAway,
@@ -16,6 +15,7 @@ from client.api import (
     TokenRefused,
 )
 from client.concurrency import bounded_map
+from client.results import EMOTIONS
 from emotion.labels import LABELS
 from tests.conftest import photo_bytes
 from tests.unit.local_service import Service, analysis, face
@@ -59,7 +59,7 @@ def test_a_token_is_sent_where_there_is_one(service: Service) -> None:
 
 
 def test_fields_of_a_newer_server_are_no_error(service: Service) -> None:
-    service.answer(200, analysis(face()) | {"mood": "good"})
+    service.answer(200, analysis(face() | {"age": 40}) | {"mood": "good"})
     assert EmotionClient(service.url).analyse(b"x").analysis.model.name == "emotion"
 
 
@@ -72,6 +72,8 @@ def test_fields_of_a_newer_server_are_no_error(service: Service) -> None:
         (403, b"", TokenRefused, "refused the token"),
         (429, b"", ServerBusy, "overloaded"),
         (503, {"code": 503, "type": "ServiceUnavailableException", "message": "…"}, ServerBusy, "overloaded"),
+        (503, {"error": {"code": "busy", "message": "full"}}, ServerBusy, "overloaded"),
+        (404, {"error": {"code": "not_found", "message": "no such page"}}, ServiceError, "status 404"),
         (404, {"code": 404}, ServiceError, "status 404"),
         (200, {"faces": 3}, ServiceError, "contract"),
         (200, analysis(face() | {"emotion": "<b>bored</b>"}), ServiceError, "contract"),

@@ -16,6 +16,7 @@ from emotion.pipeline import Pipeline
 from emotion.pyramid import Pyramid
 from tests.conftest import ARCHIVE, ROOT, analyse, photo_bytes, photo_path
 from training import third_party
+from training.package import NOT_SERVED
 
 IN_THE_ARCHIVE = """
 import json, sys
@@ -47,16 +48,22 @@ def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def served_files() -> list[Path]:
+    """Of the package `emotion`, the models' licences included."""
+    files = [path for path in (ROOT / "emotion").rglob("*") if path.is_file()]
+    return [path for path in files if not set(path.parts) & set(NOT_SERVED)]
+
+
 def test_the_archive_holds_the_handler_and_nothing_else(unpacked: Path) -> None:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
-    package = {f"emotion/{path.name}" for path in (ROOT / "emotion").glob("*.py")}
+    package = {str(path.relative_to(ROOT)) for path in served_files()}
     models = {"emotion.onnx", third_party.INT8_DETECTOR.name, third_party.LANDMARKS.name}
     assert found == package | models | {"emotion_handler.py", "model-config.yaml", "MAR-INF/MANIFEST.json"}
 
 
 def test_the_archive_is_built_from_this_checkout(unpacked: Path) -> None:
-    for path in (ROOT / "emotion").glob("*.py"):
-        assert (unpacked / "emotion" / path.name).read_bytes() == path.read_bytes(), path.name
+    for path in served_files():
+        assert (unpacked / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), path.name
     for name in ("emotion_handler.py", "model-config.yaml"):
         assert (unpacked / name).read_bytes() == (ROOT / "handler" / name).read_bytes(), name
 

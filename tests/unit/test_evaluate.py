@@ -1,6 +1,8 @@
 """Scores, against scikit-learn and by hand."""
 
+import hashlib
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,9 +10,10 @@ from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precisio
 
 from emotion.classifier import probabilities, softmax
 from emotion.labels import LABELS
+from tests.conftest import ROOT
 from training.artifact import load_classifier
-from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, score
-from training.model_card import MODEL_STORE, model_card
+from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, reliability, score
+from training.model_card import MODEL_STORE, _began, model_card
 from training.scoring import Ensemble
 
 
@@ -65,6 +68,15 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     assert expected_calibration_error(probabilities, honest) == pytest.approx(0, abs=1e-9)
 
 
+def test_a_bin_of_confidence_has_an_interval_unless_it_holds_few_faces() -> None:
+    probabilities = np.full((109, 7), 0.2 / 6)
+    probabilities[:, 0] = 0.8
+    probabilities[100:, 0] = 0.5
+    bins = {each["count"]: each for each in reliability(probabilities, np.array([0] * 80 + [1] * 29))}
+    assert bins[100]["accuracy_interval"] == pytest.approx([0.8 - 1.96 * 0.04, 0.8 + 1.96 * 0.04], abs=1e-4)
+    assert bins[9]["accuracy_interval"] is None
+
+
 def test_a_temperature_that_generalizes_keeps_its_calibration_on_other_folds() -> None:
     generator = np.random.default_rng(0)
     honest = generator.normal(size=(4000, 7)) * 2
@@ -77,8 +89,23 @@ def test_a_temperature_that_generalizes_keeps_its_calibration_on_other_folds() -
 
 
 def test_the_model_card_is_written_from_the_reports() -> None:
-    """Run `python -m training.model_card` after a new report."""
+    """Stale: `python -m training.model_card` writes it anew."""
     assert (MODEL_STORE / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(MODEL_STORE)
+
+
+def test_the_card_tells_what_an_average_is_made_of() -> None:
+    recovered = {
+        "recovered_from": "int8",
+        "origin": {"recipe": {"start": {"network": "old.pt", "blend": {"b.pt": 0.2}}}},
+    }
+    run = {"recipe": {"start": {"network": "kept.pt"}}, "origins": {"kept.pt": recovered}}
+    average = run | {"average": {"run.pt": 0.6, "kept.pt": 0.4}, "parts": {"run.pt": run, "kept.pt": recovered}}
+    text = " ".join(_began(average).split())
+    assert text.startswith("The network began as the average of the weights of `run.pt` (60%), `kept.pt` (40%).")
+    assert "`run.pt` began as `kept.pt`." in text
+    assert text.count("`kept.pt` began as the average of the weights of `old.pt` (80%), `b.pt` (20%).") == 1
+    assert text.endswith("flatter this model a little.")
+    assert _began({"recipe": {"start": None}}) == "The weights began at random."
 
 
 def test_the_reports_are_those_of_the_served_model() -> None:
@@ -86,10 +113,38 @@ def test_the_reports_are_those_of_the_served_model() -> None:
     report = json.loads((MODEL_STORE / "report.json").read_text(encoding="utf-8"))
     compression = json.loads((MODEL_STORE / "compression.json").read_text(encoding="utf-8"))
     shipped = compression["points"][compression["shipped"]]
-    assert report["model"] == {"name": served.name, "version": served.version, "runtime": served.runtime}
+    model = MODEL_STORE / "emotion.onnx"
+    assert report["model"] == {
+        "name": served.name,
+        "version": served.version,
+        "runtime": served.runtime,
+        "sha256": [hashlib.sha256(model.read_bytes()).hexdigest()],
+    }, "stale: `make reports DATA=…` writes it anew"
     assert report["temperature"] == served.temperature
     assert shipped["accuracy"] == report["accuracy"]
     assert shipped["bytes"] == (MODEL_STORE / "emotion.onnx").stat().st_size
+
+
+def test_the_readme_says_what_the_reports_say() -> None:
+    report = json.loads((MODEL_STORE / "report.json").read_text(encoding="utf-8"))
+    compression = json.loads((MODEL_STORE / "compression.json").read_text(encoding="utf-8"))
+    shipped = compression["points"][compression["shipped"]]
+
+    def accuracy(scores: dict[str, Any]) -> tuple[str, str]:
+        low, high = scores["accuracy_interval"]
+        return f"{scores['accuracy']:.2%}".replace("%", " %"), f"{low * 100:.2f}–{high * 100:.2f} %"
+
+    low, high = report["macro_f1_interval"]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for promise in (
+        "| **{}** (95 % interval {}) |".format(*accuracy(report)),
+        "| {} ({}) |".format(*accuracy(report["deduplicated"])),
+        f"| {report['macro_f1']:.3f} ({low:.3f}–{high:.3f}) |",
+        f"| {report['ece']:.3f} / {report['ece_cross_fitted']:.3f} |",
+        f"| {shipped['milliseconds']['1']:.2f} ms, {shipped['faster']:.1f} times faster than in fp32",
+        f"{shipped['bytes'] / 1e6:.1f} MB |",
+    ):
+        assert promise in readme
 
 
 class Sure:

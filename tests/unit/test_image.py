@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from emotion.contract import MAX_PIXELS
 from emotion.errors import EmptyBody, ImageError, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
-from emotion.image import MAX_PIXELS, decode, read_header
+from emotion.image import decode, read_header
 from tests.conftest import encoded, photo_bytes, png_header
 
 ORIENTATION = 0x0112

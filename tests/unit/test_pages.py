@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import REGISTRY
 from streamlit.testing.v1 import AppTest
 
-from client.api import EMOTIONS
 from client.report import load_compression, load_report
+from client.results import EMOTIONS
 from client.settings import Settings
 from tests.conftest import ROOT, photo_bytes
 from tests.unit.local_service import Service, analysis, face

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from client import drawing
-from client.api import EMOTIONS, Analysis, Answer, Face, ImageRefused
+from client.api import Answer, ImageRefused
 from client.photos import LARGEST_SIDE, prepare
-from client.results import COLUMNS, UNCERTAIN, Outcome, shown_emotion, to_csv, to_json, to_png
+from client.results import COLUMNS, EMOTIONS, UNCERTAIN, Outcome, shown_emotion, to_csv, to_json, to_png
+from emotion.contract import Analysis, Face
 from tests.conftest import encoded, photo_bytes
 from tests.unit.local_service import analysis, face
 

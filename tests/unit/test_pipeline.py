@@ -9,10 +9,11 @@ import pytest
 from PIL import Image
 
 from emotion.alignment import Framing, Landmarks, crop, extract_square
+from emotion.contract import STAGES
 from emotion.detection import Detection
 from emotion.errors import UnsupportedFormat
 from emotion.labels import LABELS
-from emotion.pipeline import STAGES, Pipeline, Result
+from emotion.pipeline import Pipeline, Result
 from emotion.pyramid import Pyramid
 from tests.conftest import GROUP_FACES, analyse, encoded, photo_bytes, photo_path
 

@@ -136,16 +136,6 @@ def test_a_checkpoint_of_a_network_that_has_changed_since_is_refused(handful: Sp
         train(recipe, handful, handful, tmp_path / "next", CPU)
 
 
-def test_every_cycle_leaves_a_snapshot_and_starts_anew(handful: Split, tmp_path: Path) -> None:
-    train(tiny_recipe(epochs=4, cycles=2), handful, handful, tmp_path, CPU)
-    with (tmp_path / "metrics.csv").open(encoding="utf-8") as file:
-        rates = [float(row["learning_rate"]) for row in csv.DictReader(file)]
-    assert rates[2] == rates[0], "the rate at the start of each cycle"
-    assert [load_artifact(tmp_path / f"cycle-{n}.pt").training["epochs"] for n in (1, 2)] == [2, 4]
-    last, final = (load_artifact(tmp_path / name).network.state_dict() for name in ("cycle-2.pt", "emotion.pt"))
-    torch.testing.assert_close(last, final)
-
-
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own use of it
 def test_a_compiled_run_learns_what_another_learns(handful: Split, tmp_path: Path) -> None:
     """The last batch of each epoch is smaller than the others."""
@@ -185,29 +175,6 @@ def test_votes_train_a_head_that_is_not_served(handful: Split, tmp_path: Path) -
     assert evaluate(load_artifact(trained), handful, trained_on=None)["accuracy"] == 1.0
     with pytest.raises(RecipeError, match="come without"):
         train(recipe, handful, handful, tmp_path / "without", CPU)
-
-
-def test_a_student_of_teachers_who_know_the_votes(handful: Split, tmp_path: Path) -> None:
-    """The votes always name the class after the label's, so they tell the label."""
-    votes = np.eye(7, dtype=np.float32)[(handful.labels + 1) % 7]
-    train(tiny_recipe(epochs=1), handful, handful, tmp_path / "teacher", CPU)
-    recipe = tiny_recipe().model_copy(
-        update={
-            "votes": VotesRecipe(weight=0.1),
-            "distillation": DistillationRecipe(
-                teachers=("teacher/emotion.pt",), weight=1.0, temperature=1.0, votes=True
-            ),
-        }
-    )
-    trained = train(recipe, replace(handful, votes=votes), handful, tmp_path / "student", CPU)
-    assert evaluate(load_artifact(trained), handful, trained_on=None)["accuracy"] == 1.0
-
-
-def test_duplicates_of_the_validation_split_can_be_left_out(handful: Split, tmp_path: Path) -> None:
-    recipe = tiny_recipe(epochs=1).model_copy(update={"drop_duplicates": True})
-    validation = handful.where(np.arange(len(handful)) < 10)
-    artifact = load_artifact(train(recipe, handful, validation, tmp_path, CPU))
-    assert artifact.training["images"] == len(handful) - 10
 
 
 def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: Path) -> None:

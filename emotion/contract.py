@@ -1,0 +1,231 @@
+"""The HTTP contract: what may be sent, what is answered, and what can go wrong. All of it is defined here.
+
+The service answers with these models and the client reads answers with them; `docs/openapi.json` is made from them
+(`make openapi`), and the README's table of errors is checked against `ERRORS`. Nothing but pydantic is imported, so
+that a client needs none of the pipeline's libraries.
+"""
+
+import base64
+import json
+from typing import Annotated, NamedTuple
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+
+from emotion.labels import LABELS, Emotion
+
+# --- limits -----------------------------------------------------------------------------------------------------------
+
+MAX_PIXELS = 25_000_000
+"""Pixels of the largest image that is decoded: 25 Mpx take 75 MB of memory; most phones save 12."""
+
+MAX_SIDE = 16_384
+"""Longest side in pixels: OpenCV's warps count pixels in 16 bits."""
+
+MIN_SIDE = 16
+"""Shortest side that could hold a face worth reading, in pixels."""
+
+MAX_BODY = 16 * 2**20
+"""Most bytes in a request's body; config.properties tells TorchServe (`max_request_size`)."""
+
+MAX_WAITING = 50
+"""Photos that may wait to be analysed; handler/model-config.yaml tells TorchServe (`jobQueueSize`)."""
+
+
+class Format(NamedTuple):
+    """A kind of image file that is read."""
+
+    name: str
+    media_type: str
+    suffixes: tuple[str, ...]
+
+
+FORMATS = (Format("JPEG", "image/jpeg", (".jpg", ".jpeg")), Format("PNG", "image/png", (".png",)))
+
+ACCEPTED = (
+    f"{' or '.join(each.name for each in FORMATS)}, up to {MAX_PIXELS // 10**6} megapixels and {MAX_BODY // 2**20} MB"
+)
+"""What may be sent, in words."""
+
+SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
+"""How the names of files in these formats end, in lower case."""
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+class ErrorKind(NamedTuple):
+    """One way in which a request fails: the HTTP status, the `code` in the answer, and when that happens.
+
+    Without a `code` the answer comes from TorchServe, not from the pipeline; it may have no body.
+    """
+
+    status: int
+    code: str
+    when: str
+
+
+EMPTY_BODY = ErrorKind(400, "empty_body", "nothing was sent")
+INVALID_IMAGE = ErrorKind(400, "invalid_image", f"damaged, or a side below {MIN_SIDE} pixels")
+TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
+IMAGE_TOO_LARGE = ErrorKind(
+    413, "image_too_large", f"over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels"
+)
+UNSUPPORTED_FORMAT = ErrorKind(415, "unsupported_format", f"neither {' nor '.join(each.name for each in FORMATS)}")
+
+ERRORS = (
+    EMPTY_BODY,
+    INVALID_IMAGE,
+    TRUNCATED_IMAGE,
+    IMAGE_TOO_LARGE,
+    ErrorKind(413, "", f"over {MAX_BODY // 2**20} MiB; the answer has no body"),
+    UNSUPPORTED_FORMAT,
+    ErrorKind(500, "", "the worker that held the photo ended before it answered"),
+    ErrorKind(503, "", f"{MAX_WAITING} photos are waiting already, or no worker is ready; try again later"),
+    ErrorKind(507, "", "the worker that held the photo ran out of memory"),
+)
+"""Every kind, ordered by status."""
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+class _Part(BaseModel):
+    """A part of a request or an answer. Unknown fields are ignored, as newer servers may add some.
+
+    Validation errors quote nothing of the input.
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
+    )
+
+    def to_json(self) -> str:
+        """The text that is sent: fields in the order in which they stand here, ASCII only."""
+        return json.dumps(self.model_dump())
+
+
+def _from_base64(text: object) -> bytes:
+    if not isinstance(text, str):
+        raise ValueError("expected text")  # not TypeError, which pydantic lets through
+    return base64.b64decode(text, validate=True)
+
+
+class JsonRequest(_Part):
+    """A photo inside JSON."""
+
+    image: Annotated[
+        bytes,
+        BeforeValidator(_from_base64),
+        WithJsonSchema({"type": "string", "format": "byte", "contentEncoding": "base64"}),
+    ]
+    """The file in base64, without line breaks."""
+
+
+class FormRequest(_Part):
+    """A photo as the only part of a form."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: Annotated[bytes, WithJsonSchema({"type": "string", "contentMediaType": "application/octet-stream"})]
+    """The file."""
+
+
+class Model(_Part):
+    """Which model answered, and what runs it."""
+
+    name: str
+    version: str
+    runtime: str = ""
+    """What runs the model, and in which precision, as in `onnxruntime int8`."""
+
+
+class Size(_Part):
+    """Size in pixels of the upright image, after EXIF rotation."""
+
+    width: int
+    height: int
+
+
+class Box(_Part):
+    """A box in pixels of the upright image, origin top left; may reach beyond the image's edge."""
+
+    x: float
+    """The left edge."""
+    y: float
+    """The top edge."""
+    width: float
+    height: float
+
+
+Point = tuple[float, float]
+"""x and y in pixels of the upright image."""
+
+
+class Landmarks(_Part):
+    """Middle of each eye and the base of the nose; left and right as the viewer sees them."""
+
+    left_eye: Point
+    right_eye: Point
+    nose: Point
+
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Face(_Part):
+    """One face."""
+
+    box: Box
+    detection_confidence: Share
+    """How sure the detector is that this is a face."""
+    landmarks: Landmarks
+    emotion: Emotion
+    """The most probable emotion."""
+    confidence: Share
+    """Its probability."""
+    probabilities: Annotated[dict[Emotion, Share], Field(json_schema_extra={"required": list(LABELS)})]
+    """The calibrated probability of each emotion; they sum to 1."""
+
+
+STAGES = ("decode", "detect", "align", "classify")
+
+
+class Analysis(_Part):
+    """The answer for one image."""
+
+    model: Model
+    image: Size
+    faces: tuple[Face, ...]
+    """Largest first; an image without faces is not an error."""
+    timings_ms: Annotated[dict[str, float], Field(json_schema_extra={"required": list(STAGES)})]
+    """Milliseconds of each stage; `classify` counts the whole call, which several photos may have shared."""
+
+
+class Error(_Part):
+    """What is wrong with the image."""
+
+    code: str
+    message: str
+    """For the person who sent the image; quotes nothing of it."""
+
+
+class ErrorAnswer(_Part):
+    """The answer in place of an `Analysis`."""
+
+    error: Error
+
+
+class ServerError(_Part):
+    """TorchServe's own answer, where no worker gave one."""
+
+    code: int
+    type: str
+    message: str
+
+
+class Health(_Part):
+    """The server's health, not its workers': it says `Healthy` before they can answer."""
+
+    status: str

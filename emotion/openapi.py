@@ -1,0 +1,195 @@
+"""The HTTP contract as an OpenAPI 3.1 document.
+
+python -m emotion.openapi [--out docs/openapi.json]
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from http import HTTPStatus
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
+
+import emotion
+from emotion import contract
+
+Json = dict[str, Any]
+
+ANSWERS = (contract.Analysis, contract.ErrorAnswer, contract.ServerError, contract.Health)
+REQUESTS = (contract.FormRequest, contract.JsonRequest)
+
+ANALYSIS: Json = {
+    "model": {"name": "emotion", "version": emotion.__version__, "runtime": "onnxruntime int8"},
+    "image": {"width": 640, "height": 480},
+    "faces": [
+        {
+            "box": {"x": 210.4, "y": 88.0, "width": 120.5, "height": 150.2},
+            "detection_confidence": 0.98,
+            "landmarks": {"left_eye": [251.0, 140.2], "right_eye": [301.7, 138.9], "nose": [277.3, 171.0]},
+            "emotion": "happy",
+            "confidence": 0.93,
+            "probabilities": {
+                "angry": 0.01,
+                "disgusted": 0.0,
+                "fearful": 0.01,
+                "happy": 0.93,
+                "sad": 0.01,
+                "surprised": 0.02,
+                "neutral": 0.02,
+            },
+        }
+    ],
+    "timings_ms": {"decode": 2.1, "detect": 14.0, "align": 0.4, "classify": 1.9},
+}
+"""The example answer in the document; the README shows the same."""
+
+GREY_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAEUlEQVR4nGNsYEAFTAwjWgAAmZAAoC0n3a4AAAAASUVORK5CYII="
+"""A complete photo of 16×16 pixels, as the example of the JSON form."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the HTTP contract as an OpenAPI document.")
+    parser.add_argument("--out", type=Path, help="by default it is printed")
+    out: Path | None = parser.parse_args().out
+    if out is None:
+        sys.stdout.write(text())
+    else:
+        out.write_text(text(), encoding="utf-8")
+
+
+def text() -> str:
+    """`document()` as the text of the file."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def document() -> Json:
+    """The whole document."""
+    binary: Json = {"application/octet-stream": {}} | {each.media_type: {} for each in contract.FORMATS}
+    form: Json = {
+        "schema": _ref("FormRequest"),
+        "encoding": {"data": {"contentType": ", ".join(binary)}},
+    }
+    as_json: Json = {"schema": _ref("JsonRequest"), "example": {"image": GREY_PNG}}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Emotion detection",
+            "summary": "The faces in a photo and the emotion each one shows, with calibrated confidence.",
+            "description": "Later versions may add fields to an answer; they rename and remove none.",
+            "version": emotion.__version__,
+        },
+        "servers": [{"url": "http://127.0.0.1:8080"}],
+        "paths": {
+            "/predictions/emotion": {
+                "post": _analyse("analyse", binary | {"multipart/form-data": form, "application/json": as_json}),
+                "put": _analyse("analyse_upload", binary),
+            },
+            "/ping": {"get": _ping()},
+        },
+        "components": {
+            "schemas": _schemas(ANSWERS, "serialization") | _schemas(REQUESTS, "validation"),
+            "parameters": _parameters(),
+            "responses": _responses(),
+        },
+    }
+
+
+def _analyse(name: str, content: Json) -> Json:
+    return {
+        "operationId": name,
+        "summary": "Find the faces in a photo and read the emotion of each",
+        "parameters": [{"$ref": f"#/components/parameters/{each}"} for each in _parameters()],
+        "requestBody": {
+            "description": f"The photo: {contract.ACCEPTED}, with sides of {contract.MIN_SIDE} to "
+            f"{contract.MAX_SIDE:,} pixels.",
+            "required": True,
+            "content": content,
+        },
+        "responses": {status: {"$ref": f"#/components/responses/{status}"} for status in _responses()},
+    }
+
+
+def _ping() -> Json:
+    def answer(example: str) -> Json:
+        return {"application/json": {"schema": _ref("Health"), "example": {"status": example}}}
+
+    return {
+        "operationId": "ping",
+        "summary": "Whether the server is up; it says so before its workers can answer",
+        "responses": {
+            "200": {"description": "It is up", "content": answer("Healthy")},
+            "500": {"description": "Its workers have been failing for a while", "content": answer("Unhealthy")},
+        },
+    }
+
+
+def _parameters() -> Json:
+    return {
+        "RequestId": {
+            "name": "X-Request-Id",
+            "in": "header",
+            "description": "Stands in the service's log line of the photo; one of another form is ignored.",
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
+        },
+        "RequestStart": {
+            "name": "X-Request-Start",
+            "in": "header",
+            "description": "When the request began, in seconds since 1970, for the service's metrics; one of another "
+            "form is ignored.",
+            "schema": {"type": "string", "pattern": r"^(t=)?[0-9]{10}\.[0-9]{1,6}$"},
+        },
+    }
+
+
+def _responses() -> Json:
+    """One for an analysis, and one for each status of `contract.ERRORS`."""
+    analysis = {
+        "description": "The faces, of which there may be none",
+        "content": {"application/json": {"schema": _ref("Analysis"), "example": ANALYSIS}},
+    }
+    by_status = groupby(contract.ERRORS, lambda kind: kind.status)
+    return {"200": analysis} | {str(status): _error(tuple(kinds)) for status, kinds in by_status}
+
+
+def _error(kinds: Sequence[contract.ErrorKind]) -> Json:
+    """The response for kinds that share a status."""
+    status = kinds[0].status
+    coded = [kind for kind in kinds if kind.code]
+    described = "; ".join(f"`{kind.code}`: {kind.when}" if kind.code else kind.when for kind in kinds)
+    content: Json = {"schema": _ref("ServerError")}
+    if coded:
+        codes = {"properties": {"error": {"properties": {"code": {"enum": [kind.code for kind in coded]}}}}}
+        content = {
+            "schema": {"allOf": [_ref("ErrorAnswer"), codes]},
+            "examples": {kind.code: {"value": {"error": {"code": kind.code, "message": kind.when}}} for kind in coded},
+        }
+    return {"description": f"{HTTPStatus(status).phrase}: {described}", "content": {"application/json": content}}
+
+
+def _schemas(models: Sequence[type[BaseModel]], mode: JsonSchemaMode) -> Json:
+    _, schemas = models_json_schema(
+        [(model, mode) for model in models],
+        ref_template="#/components/schemas/{model}",
+        schema_generator=_WithoutFieldTitles,
+    )
+    found: Json = schemas["$defs"]
+    return found
+
+
+class _WithoutFieldTitles(GenerateJsonSchema):
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Never, as titles would only repeat the fields' names."""
+        return False
+
+
+def _ref(model: str) -> Json:
+    return {"$ref": f"#/components/schemas/{model}"}
+
+
+if __name__ == "__main__":
+    main()
