@@ -63,6 +63,10 @@ TILES_AT_ONCE = 16
 MIN_CONFIDENCE, SUSPICION = 0.5, 0.04
 """Confidence from which on a box is a face, and from which on it is worth a tile."""
 
+PLAIN_FROM, PLAIN_SUSPICION = 10.0, 0.1
+"""Width in pixels of a look from which on every face that was measured has a confidence above 0.2, so that a box with
+less than this one is no face."""
+
 VOTES_FROM = 0.2
 """Share of a peak's confidence from which on the cells around it have a say in its box."""
 
@@ -71,6 +75,11 @@ MAX_OVERLAP = 0.3
 
 MOST_BOXES = 2000
 """Strongest boxes of a look that are kept before overlaps are removed: time does not explode on odd pictures."""
+
+
+_SQUARE = np.ones((3, 3), np.uint8)
+_DOWN, _ACROSS = (offsets.ravel() for offsets in np.mgrid[-1:2, -1:2])
+"""Rows and columns from a cell of the map to the nine cells around it, itself the fifth."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +138,10 @@ class Detector:
         """Boxes `[N, 5]` from one look at the whole photo and from tiles where it suspects faces."""
         long_side = long_side_of_look(photo.long_side)
         seen = self.look(photo, long_side, SUSPICION)
-        sure_from = SURE_FROM * max(photo.long_side / long_side, 1.0)
-        sure = (seen[:, 4] >= MIN_CONFIDENCE) & (seen[:, 2] >= sure_from)
-        found, suspected = seen[sure], seen[~sure]
+        scale = max(photo.long_side / long_side, 1.0)
+        sure = (seen[:, 4] >= MIN_CONFIDENCE) & (seen[:, 2] >= SURE_FROM * scale)
+        worth_a_tile = (seen[:, 4] >= PLAIN_SUSPICION) | (seen[:, 2] < PLAIN_FROM * scale)
+        found, suspected = seen[sure], seen[~sure & worth_a_tile]
         if not len(suspected):
             return found
         closer = 2 * long_side
@@ -147,10 +157,7 @@ class Detector:
         """Boxes `[N, 5]` from one pass of the network over the photo scaled down to at most `long_side` pixels."""
         scaled = photo.scaled(_fitted(photo, long_side))
         height, width = scaled.shape[:2]
-        padded = cv2.copyMakeBorder(
-            scaled, 0, -height % MULTIPLE, 0, -width % MULTIPLE, cv2.BORDER_CONSTANT, value=(0, 0, 0)
-        )
-        (maps,) = self._session.run(None, {"image": padded[None]})
+        (maps,) = self._session.run(None, {"image": padded(scaled)[None]})
         boxes = without_overlaps(_boxes(maps[0], threshold))
         boxes[:, :4] *= np.array([photo.width / width, photo.height / height] * 2)
         return boxes
@@ -195,9 +202,17 @@ def long_side_needed(detail: Detail) -> int:
     return {"fast": 2 * FAST_LOOK, "standard": 2 * LARGEST_LOOK, "thorough": THOROUGH_LOOK}[detail]
 
 
+def padded(image: np.ndarray) -> np.ndarray:
+    """A BGR uint8 image with black below and to the right, so that the network takes its sides."""
+    height, width = image.shape[:2]
+    if height % MULTIPLE == width % MULTIPLE == 0:
+        return image
+    return cv2.copyMakeBorder(image, 0, -height % MULTIPLE, 0, -width % MULTIPLE, cv2.BORDER_CONSTANT, value=(0, 0, 0))
+
+
 def without_overlaps(boxes: np.ndarray) -> np.ndarray:
     """The boxes `[N, 5]` (x, y, width, height, confidence) that overlap no stronger one, strongest first."""
-    if not len(boxes):
+    if len(boxes) < 2:
         return boxes
     # OpenCV takes arrays, though its types ask for lists, which cost as much again.
     sides: Any = boxes[:, :4]
@@ -223,6 +238,8 @@ def _fitted(photo: Pyramid, long_side: int) -> int:
 
 def _merged(preferred: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Boxes `[N, 5]`: all of `preferred`, and those of `others` that overlap none of them."""
+    if not (len(preferred) and len(others)):
+        return preferred if len(preferred) else others
     corner = np.maximum(preferred[:, None, :2], others[None, :, :2])
     opposite = np.minimum((preferred[:, :2] + preferred[:, 2:4])[:, None], (others[:, :2] + others[:, 2:4])[None])
     shared = np.clip(opposite - corner, 0, None).prod(axis=2)
@@ -237,17 +254,17 @@ def _boxes(maps: np.ndarray, threshold: float) -> np.ndarray:
     """
     logits = maps[0]
     # The strongest cell of a face is a peak among its neighbours; the others would only be removed as overlaps.
-    peaks = (logits >= math.log(threshold / (1 - threshold))) & (
-        logits >= cv2.dilate(logits, np.ones((3, 3), np.uint8))
+    rows, columns = np.nonzero(
+        (logits >= math.log(threshold / (1 - threshold))) & (logits >= cv2.dilate(logits, _SQUARE))
     )
-    rows, columns = np.nonzero(peaks)
+    if not len(rows):
+        return np.zeros((0, 5))
     if len(rows) > MOST_BOXES:
         strongest = np.argpartition(-logits[rows, columns], MOST_BOXES)[:MOST_BOXES]
         rows, columns = rows[strongest], columns[strongest]
     # A peak and its neighbours each have a box of their own; their mean is steadier than any of them.
-    across, down = np.meshgrid((-1, 0, 1), (-1, 0, 1))
-    near_rows = np.clip(rows[:, None] + down.reshape(1, -1), 0, logits.shape[0] - 1)
-    near_columns = np.clip(columns[:, None] + across.reshape(1, -1), 0, logits.shape[1] - 1)
+    near_rows = np.clip(rows[:, None] + _DOWN, 0, logits.shape[0] - 1)
+    near_columns = np.clip(columns[:, None] + _ACROSS, 0, logits.shape[1] - 1)
     logit, log_heights, log_widths, downs, rights = maps[:, near_rows, near_columns].astype(np.float64)
     confidences = 1 / (1 + np.exp(-logit))
     peak = confidences[:, 4:5]

@@ -19,13 +19,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from emotion.detection import MULTIPLE
+from emotion.detection import padded
 from emotion.pyramid import Pyramid
 from training import photographs, third_party
 
@@ -207,17 +206,12 @@ def _reading_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
 class _Inputs(CalibrationDataReader):  # type: ignore[misc]
     def __init__(self, images: Iterable[np.ndarray]) -> None:
         self._inputs: Iterator[np.ndarray] = (
-            _padded(Pyramid(image).scaled(long_side)) for image in images for long_side in CALIBRATION_LOOKS
+            padded(Pyramid(image).scaled(long_side)) for image in images for long_side in CALIBRATION_LOOKS
         )
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         image = next(self._inputs, None)
         return None if image is None else {"planes": image.transpose(2, 0, 1)[None].astype(np.float32)}
-
-
-def _padded(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    return cv2.copyMakeBorder(image, 0, -height % MULTIPLE, 0, -width % MULTIPLE, cv2.BORDER_CONSTANT, value=(0, 0, 0))
 
 
 if __name__ == "__main__":

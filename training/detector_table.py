@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import onnxruntime
 
-from emotion.detection import MAX_OVERLAP, MIN_CONFIDENCE, MULTIPLE, STRIDE
+from emotion.detection import MAX_OVERLAP, MIN_CONFIDENCE, STRIDE, padded
 from emotion.pyramid import Pyramid
 from training import photographs, third_party
 from training.detector import rearranged
@@ -29,15 +29,15 @@ def print_table(int8: Path) -> None:
     for look in LOOKS:
         pairs, counts = [], [0, 0]
         for image in with_people.values():
-            padded = _padded(Pyramid(image).scaled(look))
-            expected, found = _faces(_run_fp32(whole, padded)), _faces(_run_int8(small, padded))
+            scaled = padded(Pyramid(image).scaled(look))
+            expected, found = _faces(_run_fp32(whole, scaled)), _faces(_run_int8(small, scaled))
             counts = [counts[0] + len(expected), counts[1] + len(found)]
             pairs += _pairs(expected, found)
         false = [0, 0]
         for image in without.values():
-            padded = _padded(Pyramid(image).scaled(look))
-            false[0] += len(_faces(_run_fp32(whole, padded)))
-            false[1] += len(_faces(_run_int8(small, padded)))
+            scaled = padded(Pyramid(image).scaled(look))
+            false[0] += len(_faces(_run_fp32(whole, scaled)))
+            false[1] += len(_faces(_run_int8(small, scaled)))
         differences = [abs(one[4] - other[4]) for one, other, _ in pairs]
         overlaps = [overlap for *_, overlap in pairs]
         times = _times(opencv, whole, small, look)
@@ -54,7 +54,7 @@ def _times(
 ) -> list[float]:
     """Median milliseconds of processor time of each network for a 4:3 photograph, in alternating rounds."""
     cv2.setNumThreads(1)
-    image = _padded(np.random.default_rng(0).integers(0, 256, (look * 3 // 4, look, 3), dtype=np.uint8))
+    image = padded(np.random.default_rng(0).integers(0, 256, (look * 3 // 4, look, 3), dtype=np.uint8))
 
     def run_opencv() -> None:
         opencv.setInput(cv2.dnn.blobFromImage(image, swapRB=True))
@@ -120,8 +120,3 @@ def _overlap(a: np.ndarray, b: np.ndarray) -> float:
     sides = np.minimum(a[:2] + a[2:4], b[:2] + b[2:4]) - np.maximum(a[:2], b[:2])
     shared = float(np.clip(sides, 0, None).prod())
     return shared / (float(a[2:4].prod()) + float(b[2:4].prod()) - shared)
-
-
-def _padded(image: np.ndarray) -> np.ndarray:
-    height, width = image.shape[:2]
-    return cv2.copyMakeBorder(image, 0, -height % MULTIPLE, 0, -width % MULTIPLE, cv2.BORDER_CONSTANT, value=(0, 0, 0))
