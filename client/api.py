@@ -20,7 +20,7 @@ from typing import ClassVar
 import requests
 from pydantic import ValidationError
 
-from emotion.contract import ACCEPTED, ERRORS, IMAGE_TOO_LARGE, Analysis, ErrorAnswer
+from emotion.contract import ACCEPTED, ERRORS, IMAGE_TOO_LARGE, STANDARD, Analysis, Detail, ErrorAnswer
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a photo is sent again; the pause doubles from the first to the longest."""
@@ -126,16 +126,19 @@ class EmotionClient:
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
-    def analyse(self, image: bytes) -> Answer:
-        """The faces in a JPEG or PNG file's bytes. Raises a subclass of `ServiceError`."""
+    def analyse(self, image: bytes, detail: Detail = STANDARD) -> Answer:
+        """The faces in a JPEG, PNG or WebP file's bytes; `detail`: how closely to look for them.
+
+        Raises a subclass of `ServiceError`.
+        """
         for pause in _pauses(self._retries):
             try:
-                return self._analyse_once(image)
+                return self._analyse_once(image, detail)
             except ServiceError as error:
                 if not error.resend:
                     raise
                 time.sleep(pause)
-        return self._analyse_once(image)
+        return self._analyse_once(image, detail)
 
     def health(self) -> float:
         """Seconds that the service takes to say it is healthy. Raises a subclass of `ServiceError`."""
@@ -145,7 +148,7 @@ class EmotionClient:
             raise _error(response)
         return time.perf_counter() - started
 
-    def _analyse_once(self, image: bytes) -> Answer:
+    def _analyse_once(self, image: bytes, detail: Detail) -> Answer:
         request_id = uuid.uuid4().hex
         body = _Body(image)
         headers = {
@@ -154,7 +157,8 @@ class EmotionClient:
             "X-Request-Start": f"t={time.time():.3f}",
         }
         started = time.perf_counter()
-        response = self._send("POST", f"{self._server}/predictions/emotion", data=body, headers=headers)
+        address = f"{self._server}/predictions/emotion"
+        response = self._send("POST", address, params={"detail": detail}, data=body, headers=headers)
         round_trip = time.perf_counter() - started
         if response.status_code != requests.codes.ok:
             raise _error(response)

@@ -11,17 +11,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
 import onnxruntime
 
+from emotion.contract import STANDARD, Detail
 from emotion.pyramid import Pyramid
-
-Detail = Literal["fast", "standard", "thorough"]
-"""How closely to look: `fast` finds the largest faces only; `standard` those that can be read, from max(20 pixels, 2 %
-of the long side) on; `thorough` all that CenterFace can find at a long side of up to 1920 pixels."""
 
 STRIDE = 4
 """Input pixels per cell of the network's output map."""
@@ -107,7 +104,7 @@ class Detector:
         except Exception as error:  # onnxruntime's own exceptions share no base class
             raise ValueError(f"{model.name}: ONNX Runtime cannot load it; `python -m training.detector`") from error
 
-    def detect(self, image: np.ndarray | Pyramid, detail: Detail = "standard") -> list[Detection]:
+    def detect(self, image: np.ndarray | Pyramid, detail: Detail = STANDARD) -> list[Detection]:
         """Faces in a BGR uint8 image `[height, width, 3]`, or in its pyramid, largest first."""
         photo = image if isinstance(image, Pyramid) else Pyramid(image)
         if detail == "fast":

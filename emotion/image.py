@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from emotion.contract import MAX_PIXELS, MAX_SIDE, MIN_SIDE, UNSUPPORTED_FORMAT
+from emotion.contract import FORMAT_NAMES, MAX_PIXELS, MAX_SIDE, MIN_SIDE, UNSUPPORTED_FORMAT
 from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -17,11 +17,12 @@ _JPEG_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_START_OF_SCAN, _JPEG_END_OF_IMAGE = 0xDA, 0xD9
 _PNG_ALPHA_COLOUR_TYPES = {4, 6}
 _ORIENTATION_TAG = 0x0112
+_WEBP_ANIMATED, _WEBP_ALPHA = 0x02, 0x10
 _JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _JPEG_FILL = re.compile(rb"\xff++")
 
 MAX_SEGMENTS = 16_384
-"""Most segments of a JPEG file before its first scan, or chunks of a PNG file: real files have a few thousand at most,
+"""Most segments of a JPEG file before its first scan, or chunks of another: real files have a few thousand at most,
 and a file of nothing else must not keep anybody waiting."""
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
@@ -48,7 +49,7 @@ class Decoded:
 
 
 def decode(data: bytes | bytearray) -> np.ndarray:
-    """The upright image, BGR uint8 `[height, width, 3]`, of a JPEG or PNG file.
+    """The upright image, BGR uint8 `[height, width, 3]`, of a JPEG, PNG or WebP file.
 
     EXIF rotation is applied; grey, palette and CMYK become colour, 16 bits become 8, and transparency shows white.
     Raises a subclass of `ImageError`.
@@ -106,11 +107,13 @@ def read_header(data: bytes | bytearray) -> Header:
     Raises `EmptyBody`, `UnsupportedFormat`, `TruncatedImage` or `InvalidImage`.
     """
     if not data:
-        raise EmptyBody("the request holds no image; send the bytes of a JPEG or PNG file")
+        raise EmptyBody(f"the request holds no image; send the bytes of a {FORMAT_NAMES} file")
     if data.startswith(_PNG):
         return _read_png(data)
     if data.startswith(_JPEG):
         return _read_jpeg(data)
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return _read_webp(data)
     raise UnsupportedFormat(f"the file is {UNSUPPORTED_FORMAT.when}")
 
 
@@ -163,6 +166,40 @@ def _read_jpeg(data: bytes | bytearray) -> Header:
             size = (width, height)
         position += 2 + length
     raise InvalidImage(f"the JPEG file has more than {MAX_SEGMENTS} segments before its image")
+
+
+def _read_webp(data: bytes | bytearray) -> Header:
+    """RFC 9649: chunks of type, length and data in a RIFF container. The size is that of the image's own bitstream.
+
+    An extended file (`VP8X`) states the size a second time, and whether there is transparency or animation.
+    """
+    if int.from_bytes(data[4:8], "little") + 8 > len(data):
+        raise TruncatedImage("the WebP file ends before the image does; send it again")
+    position, alpha = 12, False
+    canvas: tuple[int, int] | None = None
+    for _ in range(MAX_SEGMENTS):
+        kind, begin = bytes(data[position : position + 4]), position + 8
+        if begin + 10 > len(data):
+            break
+        if kind == b"VP8X":
+            if data[begin] & _WEBP_ANIMATED:
+                raise UnsupportedFormat("the WebP file is animated; send one picture of it")
+            alpha = bool(data[begin] & _WEBP_ALPHA)
+            width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (begin + 4, begin + 7))
+            canvas = (width, height)
+        elif kind in {b"VP8 ", b"VP8L"}:
+            if kind == b"VP8 ":
+                width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (begin + 6, begin + 8))
+            else:
+                bits = int.from_bytes(data[begin + 1 : begin + 5], "little")
+                width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+                alpha = alpha or bool(bits >> 28 & 1)
+            if canvas not in {None, (width, height)}:
+                raise InvalidImage("the WebP file is damaged: it states two sizes")
+            return Header(width, height, alpha)
+        length = int.from_bytes(data[position + 4 : begin], "little")
+        position = begin + length + length % 2
+    raise InvalidImage("the WebP file is damaged: it holds no image")
 
 
 def _decode_alpha(encoded: np.ndarray) -> np.ndarray | None:

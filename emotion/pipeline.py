@@ -11,12 +11,13 @@ import numpy as np
 
 from emotion.alignment import Aligner, Landmarks
 from emotion.classifier import Classifier, OnnxClassifier, probabilities
-from emotion.detection import Detail, Detection, Detector, long_side_needed, smallest_wanted
+from emotion.contract import MAX_FACES, STANDARD, Detail
+from emotion.detection import Detection, Detector, long_side_needed, smallest_wanted
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import Decoded, decode_reduced
 from emotion.labels import INPUT_SIZE, LABELS, Emotion
 from emotion.pyramid import Pyramid
-from emotion.turning import detect_turned, sent_box, sent_landmarks
+from emotion.turning import Turn, detect_turned, sent_box, sent_landmarks
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
@@ -26,10 +27,6 @@ NETWORK, DETECTOR, LANDMARKS = "emotion.onnx", "centerface-int8.onnx", "shape_pr
 
 CLASSIFY_AT_ONCE = 64
 """Most faces in one call of the network; bounds memory for photos of crowds."""
-
-
-MOST_FACES = 200
-"""Most faces that are read in one image: a crowd of thousands must not stop whoever waits behind it."""
 
 WIDTH_TO_CROP = 1.4
 """Side of a face's crop per width of its box, which is about 1.27 times as high as wide."""
@@ -68,8 +65,8 @@ class Result:
     height: int
     faces: tuple[Face, ...]
     timings_ms: dict[str, float]
-    detail: Detail = "standard"
-    turned: int = 0
+    detail: Detail = STANDARD
+    turned: Turn = 0
     left_out: int = 0
 
 
@@ -95,7 +92,7 @@ class Pipeline:
         return cls(OnnxClassifier(folder / NETWORK), Detector(folder / DETECTOR), Aligner(folder / LANDMARKS))
 
     def __call__(
-        self, images: Sequence[bytes | bytearray], detail: Detail | Sequence[Detail] = "standard"
+        self, images: Sequence[bytes | bytearray], detail: Detail | Sequence[Detail] = STANDARD
     ) -> list[Result | ImageError]:
         """A result or an error for each encoded image, in their order; one bad image leaves the others alone.
 
@@ -141,7 +138,7 @@ class Pipeline:
                 image = decode_reduced(data, long_side_needed(detail))
             with _timed(timings, "detect"):
                 turned, photo, found = detect_turned(self._detector, Pyramid(image.pixels), detail)
-                read = found[:MOST_FACES]
+                read = found[:MAX_FACES]
             with _timed(timings, "decode"):
                 finer = _finer(data, image, read, detail)
             with _timed(timings, "align"):
@@ -177,7 +174,7 @@ class _Prepared:
     crops: list[np.ndarray]
     timings_ms: dict[str, float]
     detail: Detail
-    turned: int
+    turned: Turn
     left_out: int
 
 

@@ -4,13 +4,19 @@ CenterFace finds many faces that lie on their side, and its boxes do not tell. B
 upright is one with a confidence of 0.46 to 0.71 and a turned one of 0.02 to 0.43, in 61 photographs turned by hand.
 """
 
+from typing import Literal
+
 import numpy as np
 
 from emotion.alignment import Landmarks, Point
-from emotion.detection import FAST_LOOK, Detail, Detection, Detector
+from emotion.contract import STANDARD, Detail
+from emotion.detection import FAST_LOOK, Detection, Detector
 from emotion.pyramid import Pyramid
 
-TURNS = (90, 270, 180)
+Turn = Literal[0, 90, 180, 270]
+"""Degrees clockwise by which a photo is turned to stand upright."""
+
+TURNS: tuple[Turn, ...] = (90, 270, 180)
 """Degrees clockwise by which a photo may have to be turned to stand upright; the likelier ones first."""
 
 CERTAIN = 0.87
@@ -24,8 +30,8 @@ MIN_CONFIDENCE = 0.6
 
 
 def detect_turned(
-    detector: Detector, photo: Pyramid, detail: Detail = "standard"
-) -> tuple[int, Pyramid, list[Detection]]:
+    detector: Detector, photo: Pyramid, detail: Detail = STANDARD
+) -> tuple[Turn, Pyramid, list[Detection]]:
     """Faces, largest first, in the quarter turn in which they stand upright.
 
     Returns the degrees by which the photo was turned clockwise (0, 90, 180 or 270), the pyramid of the turned photo,
@@ -41,7 +47,7 @@ def detect_turned(
     return 0, photo, faces
 
 
-def _turn_of(detector: Detector, photo: Pyramid, faces: list[Detection]) -> int:
+def _turn_of(detector: Detector, photo: Pyramid, faces: list[Detection]) -> Turn:
     """Degrees clockwise by which the surest face would stand upright; 0 where that is beyond doubt, or in doubt."""
     surest = max(faces, key=lambda face: face.confidence)
     if surest.confidence >= CERTAIN:
@@ -54,10 +60,11 @@ def _turn_of(detector: Detector, photo: Pyramid, faces: list[Detection]) -> int:
     return TURNS[best] if confidences[best] > upright + MARGIN else 0
 
 
-def _turn_that_shows_any(detector: Detector, photo: Pyramid) -> int:
+def _turn_that_shows_any(detector: Detector, photo: Pyramid) -> Turn:
     """Degrees clockwise of the turn that shows a cheap look the surest face; 0 if none shows any."""
     small = Pyramid(photo.scaled(2 * FAST_LOOK))
-    best, surest = 0, MIN_CONFIDENCE
+    best: Turn = 0
+    surest = MIN_CONFIDENCE
     for degrees in TURNS:
         seen = max((face.confidence for face in detector.detect(small.turned(degrees // 90), "fast")), default=0.0)
         if seen > surest:
@@ -65,19 +72,19 @@ def _turn_that_shows_any(detector: Detector, photo: Pyramid) -> int:
     return best
 
 
-def sent_point(point: Point, degrees: int, width: float, height: float) -> Point:
+def sent_point(point: Point, degrees: Turn, width: float, height: float) -> Point:
     """Where a point of the photo turned clockwise by `degrees` lies in the photo as sent, `width`×`height` pixels."""
     x, y = point
     return {0: (x, y), 90: (y, height - x), 180: (width - x, height - y), 270: (width - y, x)}[degrees]
 
 
-def sent_box(face: Detection, degrees: int, width: float, height: float) -> Detection:
+def sent_box(face: Detection, degrees: Turn, width: float, height: float) -> Detection:
     """A face's box, likewise."""
     corners = ((face.x, face.y), (face.x + face.width, face.y + face.height))
     (x0, y0), (x1, y1) = (sent_point(corner, degrees, width, height) for corner in corners)
     return Detection(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0), face.confidence)
 
 
-def sent_landmarks(marks: Landmarks, degrees: int, width: float, height: float) -> Landmarks:
+def sent_landmarks(marks: Landmarks, degrees: Turn, width: float, height: float) -> Landmarks:
     """Landmarks, likewise; left and right stay what they are in the upright photo."""
     return Landmarks(*(sent_point(at, degrees, width, height) for at in (marks.left_eye, marks.right_eye, marks.nose)))

@@ -134,7 +134,7 @@ def test_one_bad_file_is_an_error_and_leaves_the_others_answered(installed: Inst
     done = installed.run("emotion", "--json", "notes.jpg", "missing.jpg", ".", "portrait.txt")
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [
-        "error: notes.jpg: the file is neither JPEG nor PNG (unsupported_format)",
+        "error: notes.jpg: the file is not JPEG, PNG or WebP (unsupported_format)",
         "error: missing.jpg: No such file or directory (unreadable_file)",
         "error: .: Is a directory (unreadable_file)",
     ]
