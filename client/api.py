@@ -20,7 +20,7 @@ from typing import ClassVar
 import requests
 from pydantic import ValidationError
 
-from emotion.contract import ACCEPTED, ERRORS, IMAGE_TOO_LARGE, STANDARD, Analysis, Detail, ErrorAnswer
+from emotion.contract import ACCEPTED, DETAIL_HEADER, ERRORS, IMAGE_TOO_LARGE, STANDARD, Analysis, Detail, ErrorAnswer
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a photo is sent again; the pause doubles from the first to the longest."""
@@ -154,11 +154,11 @@ class EmotionClient:
         headers = {
             "Content-Type": "application/octet-stream",
             "X-Request-Id": request_id,
+            DETAIL_HEADER: detail,
             "X-Request-Start": f"t={time.time():.3f}",
         }
         started = time.perf_counter()
-        address = f"{self._server}/predictions/emotion"
-        response = self._send("POST", address, params={"detail": detail}, data=body, headers=headers)
+        response = self._send("POST", f"{self._server}/predictions/emotion", data=body, headers=headers)
         round_trip = time.perf_counter() - started
         if response.status_code != requests.codes.ok:
             raise _error(response)

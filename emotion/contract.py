@@ -62,6 +62,9 @@ of the long side on, whichever is more. `thorough`: as small as the detector fin
 
 DETAILS: tuple[Detail, ...] = get_args(Detail)
 
+DETAIL_HEADER = "X-Detail"
+"""The header of a request that says how closely to look."""
+
 STANDARD: Detail = "standard"
 """How closely is looked where nothing else is asked for."""
 
@@ -81,7 +84,7 @@ class ErrorKind(NamedTuple):
 
 EMPTY_BODY = ErrorKind(400, "empty_body", "nothing was sent")
 INVALID_IMAGE = ErrorKind(400, "invalid_image", f"damaged, or a side below {MIN_SIDE} pixels")
-INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`detail` is none of {', '.join(DETAILS)}")
+INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`{DETAIL_HEADER}` is none of {', '.join(DETAILS)}")
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
 IMAGE_TOO_LARGE = ErrorKind(
     413, "image_too_large", f"over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels"

@@ -119,8 +119,8 @@ def _analyse(name: str, content: Json) -> Json:
 
 def _detail() -> Json:
     return {
-        "name": "detail",
-        "in": "query",
+        "name": contract.DETAIL_HEADER,
+        "in": "header",
         "description": "How closely to look for faces: `fast` finds the largest ones only; `standard` those from 20 "
         "pixels or 2 % of the long side on, whichever is more; `thorough` smaller ones, too, and takes longest.",
         "schema": {"type": "string", "enum": list(contract.DETAILS), "default": contract.STANDARD},

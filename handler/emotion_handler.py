@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 from ts.context import Context
@@ -16,7 +16,7 @@ from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
 from emotion.answer import answer
-from emotion.contract import DETAILS, ERRORS, FORMAT_NAMES, STAGES, STANDARD, Detail, JsonRequest
+from emotion.contract import DETAIL_HEADER, DETAILS, ERRORS, FORMAT_NAMES, STAGES, STANDARD, Detail, JsonRequest
 from emotion.errors import EmptyBody, ImageError, InvalidImage, InvalidParameter
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
@@ -35,11 +35,9 @@ LONGEST_REQUEST = 300.0
 JSON_FORM = '{"image": "<base64>"}'
 
 
-class Photo(NamedTuple):
-    """An encoded image, and how closely to look at it."""
-
-    image: bytes | bytearray
-    detail: Detail
+# No class: TorchServe refuses a handler's file that holds a second one.
+Photo = tuple[bytes | bytearray, Detail]
+"""An encoded image, and how closely to look at it."""
 
 
 class EmotionHandler(BaseHandler):  # type: ignore[misc]
@@ -65,12 +63,22 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
     def preprocess(self, data: list[Row]) -> list[Photo | ImageError]:
         """The photo of each request, or the error that stands in its place."""
-        return [_photo(row) for row in data]
+        return [self._photo(index, row) for index, row in enumerate(data)]
+
+    def _photo(self, index: int, row: Row) -> Photo | ImageError:
+        # A header, as TorchServe keeps the address's query to itself.
+        asked = self._header(index, DETAIL_HEADER) or STANDARD
+        # Looked for among the allowed values, so that it has their type.
+        detail = next((allowed for allowed in DETAILS if allowed == asked), None)
+        if detail is None:
+            return InvalidParameter(f"{DETAIL_HEADER} must be one of {', '.join(DETAILS)}")
+        image = _image_bytes(row)
+        return image if isinstance(image, ImageError) else (image, detail)
 
     def inference(self, data: list[Photo | ImageError]) -> list[Result | ImageError]:
         """Run the pipeline over those requests that hold a photo."""
         photos = [item for item in data if not isinstance(item, ImageError)]
-        results = iter(self.pipeline([photo.image for photo in photos], [photo.detail for photo in photos]))
+        results = iter(self.pipeline([image for image, _ in photos], [detail for _, detail in photos]))
         return [item if isinstance(item, ImageError) else next(results) for item in data]
 
     def postprocess(self, data: list[Result | ImageError]) -> list[str]:
@@ -141,18 +149,6 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:
         # TorchServe reads the number back from a log line and cannot read exponents: 1e-05 would be lost.
         self.context.metrics.get_metric(name, kind).add_or_update(round(value, 4), list(dimensions))
-
-
-def _photo(row: Row) -> Photo | ImageError:
-    """The request's image and its query parameter `detail`, which TorchServe hands over like a form's part."""
-    asked = row.get("detail", STANDARD)
-    name = bytes(asked).decode("ascii", "replace") if isinstance(asked, (bytes, bytearray)) else asked
-    # Looked for among the allowed values, as anything may have been sent, even JSON.
-    detail = next((allowed for allowed in DETAILS if allowed == name), None)
-    if detail is None:
-        return InvalidParameter(f"detail must be one of {', '.join(DETAILS)}")
-    image = _image_bytes(row)
-    return image if isinstance(image, ImageError) else Photo(image, detail)
 
 
 def _image_bytes(row: Row) -> bytes | bytearray | ImageError:

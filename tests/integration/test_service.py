@@ -13,7 +13,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import EmotionClient
-from emotion.contract import DETAILS, STAGES, Analysis, Detail
+from emotion.contract import DETAIL_HEADER, DETAILS, STAGES, Analysis, Detail
 from emotion.labels import LABELS
 from serving.server import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
@@ -109,16 +109,17 @@ def test_json_that_holds_no_image_is_refused(server: Addresses, http: requests.S
 
 @pytest.mark.parametrize("detail", DETAILS)
 @pytest.mark.parametrize("form", ["raw", "multipart", "json"])
-def test_how_closely_to_look_is_asked_for_in_the_address(
+def test_how_closely_to_look_is_asked_for_in_a_header(
     server: Addresses, http: requests.Session, form: str, detail: Detail
 ) -> None:
     photo = photo_bytes("group")
+    headers = {DETAIL_HEADER: detail} | ({"Content-Type": "application/octet-stream"} if form == "raw" else {})
     bodies: dict[str, dict[str, Any]] = {
-        "raw": {"data": photo, "headers": {"Content-Type": "application/octet-stream"}},
+        "raw": {"data": photo},
         "multipart": {"files": {"data": ("us.jpg", photo)}},
         "json": {"json": {"image": base64.b64encode(photo).decode()}},
     }
-    response = http.post(server.predictions, params={"detail": detail}, timeout=TIMEOUT, **bodies[form])
+    response = http.post(server.predictions, headers=headers, timeout=TIMEOUT, **bodies[form])
     assert response.status_code == 200
     assert response.json()["detail"] == detail
     assert len(response.json()["faces"]) == GROUP_FACES
@@ -129,19 +130,18 @@ def test_the_client_asks_for_it_too(server: Addresses) -> None:
     assert client.analyse(photo_bytes("smiling"), "thorough").analysis.detail == "thorough"
 
 
-@pytest.mark.parametrize("detail", ["", "closely", "FAST", "\u00e9"])
+@pytest.mark.parametrize("detail", ["closely", "FAST", "fast, thorough", "fast,thorough"])
 def test_another_detail_is_refused_with_the_allowed_ones(
     server: Addresses, http: requests.Session, detail: str
 ) -> None:
     response = http.post(
         server.predictions,
-        params={"detail": detail},
         data=photo_bytes("smiling"),
-        headers={"Content-Type": "application/octet-stream"},
+        headers={"Content-Type": "application/octet-stream", DETAIL_HEADER: detail},
         timeout=TIMEOUT,
     )
     assert response.status_code == 400
-    message = "detail must be one of fast, standard, thorough"
+    message = "X-Detail must be one of fast, standard, thorough"
     assert response.json() == {"error": {"code": "invalid_parameter", "message": message}}
 
 
@@ -159,7 +159,7 @@ def test_multipart_without_the_field_says_which(server: Addresses, http: request
     assert "'data'" in response.json()["error"]["message"]
 
 
-@pytest.mark.parametrize("name", ["X-Request-Id", "X-Request-Start"])
+@pytest.mark.parametrize("name", ["X-Request-Id", "X-Request-Start", "X-Detail"])
 def test_a_forms_part_named_like_a_header_is_only_a_part(server: Addresses, http: requests.Session, name: str) -> None:
     parts = {name: ("1", b"1"), "data": ("me.jpg", photo_bytes("smiling"))}
     response = http.post(server.predictions, files=parts, timeout=TIMEOUT)
