@@ -4,8 +4,8 @@
 #   make image-test    builds both, starts the server from the image's own files and sends it a photo
 #
 # BASE           a slim Python 3.11; Debian-based, because the wheels need glibc
-# TORCH_BACKEND  cpu, or cu130 and the like for a GPU (what `uv --torch-backend` takes); empty: the newest build that
-#                the configured index has
+# TORCH_BACKEND  what `uv --torch-backend` takes; empty: whichever build the configured index has. TorchServe's worker only
+#                imports torch and ONNX Runtime does the work on the CPU, so a build for GPUs would only be larger.
 ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
 
 # --- tools that only building needs: never in an image -----------------------------------------------------------------

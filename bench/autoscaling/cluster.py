@@ -21,10 +21,14 @@ import simpy
 import yaml
 
 from bench.autoscaling.autoscaler import SYNC_SECONDS, Autoscaler, Policy
+from monitoring.rules import LATENCY_BOUND
 
 ROOT = Path(__file__).resolve().parents[2]
 MEASURED = Path(__file__).with_name("measured.json")
 CONFIGURATION = ROOT / "handler" / "model-config.yaml"
+
+IDEAL_BUSY = 0.7
+"""The ideal, with which policies are compared, has at every moment just as many pods as keep workers this busy."""
 
 Load = Callable[[float], float]
 """Photos a second at a time, seconds from the start."""
@@ -63,6 +67,10 @@ class Pod:
     def capacity(self) -> float:
         """Photos a second with full batches."""
         return self.workers * self.batch / (self.base + self.each * self.batch)
+
+    def ideal(self, rate: float) -> int:
+        """How many pods, at least one, keep their workers busy `IDEAL_BUSY` of the time at `rate` photos a second."""
+        return max(math.ceil(rate / (IDEAL_BUSY * self.capacity)), 1)
 
 
 def measured_pod(measured: dict[str, Any], configuration: dict[str, Any]) -> Pod:
@@ -132,10 +140,6 @@ class Latencies:
         return int(self._counts[round(math.log(seconds / self.LEAST) / self.STEP) :].sum())
 
 
-LATE = 1.0
-"""Seconds; the bound of the latency objective in monitoring/rules.py."""
-
-
 @dataclass
 class Outcome:
     """What came of a run. Pod-seconds count from the moment that a pod is wanted."""
@@ -155,7 +159,7 @@ class Outcome:
             "p50": round(self.latencies.quantile(0.5), 3),
             "p95": round(self.latencies.quantile(0.95), 3),
             "p99": round(self.latencies.quantile(0.99), 3),
-            "late": round(self.latencies.over(LATE) / total, 6),
+            "late": round(self.latencies.over(LATENCY_BOUND) / total, 6),
             "refused": round(self.refused / total, 6),
             "pod_hours": round(self.pod_seconds / 3600, 2),
             "over_ideal": round(self.pod_seconds / self.ideal_pod_seconds, 3),
@@ -323,5 +327,4 @@ class Cluster:
         waiting = sum(len(server.queue) for server in self.servers) / max(len(self.servers), 1)
         self.outcome.timeline.append((now, rate, ready, len(self.servers), waiting))
         self.outcome.pod_seconds += len(self.servers) * SYNC_SECONDS
-        # Ideal: at every moment as many pods as keep workers at seven tenths, at least one, none to wait for.
-        self.outcome.ideal_pod_seconds += max(math.ceil(rate / (0.7 * self.pod.capacity)), 1) * SYNC_SECONDS
+        self.outcome.ideal_pod_seconds += self.pod.ideal(rate) * SYNC_SECONDS

@@ -20,8 +20,9 @@ import matplotlib.pyplot as plt
 import yaml
 
 from bench.autoscaling.autoscaler import Direction, Policy, Rate, read
-from bench.autoscaling.cluster import LATE, Assumptions, Cluster, Load, default_pod
+from bench.autoscaling.cluster import IDEAL_BUSY, Assumptions, Cluster, Load, default_pod
 from monitoring import reference
+from monitoring.rules import AVAILABILITY, LATENCY_BOUND
 
 HERE = Path(__file__).parent
 PROD = reference.ROOT / "k8s" / "overlays" / "prod" / "kustomization.yaml"
@@ -131,20 +132,15 @@ def run(scenario: str, name: str, seed: int) -> dict[str, Any]:
     return {"scenario": scenario, "policy": name, **outcome.summary(), "timeline": timeline}
 
 
-OBJECTIVE = 0.005
-"""Share of photos that may be refused or late where the load is foreseeable: AVAILABILITY of monitoring/rules.py."""
-
 WORTH_IT = 0.05
-"""Share of pods that a rival must save: loads are made up and one seed is one seed, so less than that is a tie."""
+"""Share of pods that a rival must save: the loads are invented and run with one seed, so less than that is a tie."""
 
 WASTE = 10.0
-"""Times the ideal's pods beyond which a policy does not scale, it buys everything."""
+"""Times the ideal's pods; a policy that needs more merely runs everything at its maximum."""
 
 
 def winner(rows: Sequence[dict[str, Any]]) -> str:
-    """Who holds the objective over the day and the ramp, loses at most a tenth more photos to the spike and to the
-    bursts than the best of those, and then needs the fewest pods; the manifests' policy stays unless a rival saves more
-    than `WORTH_IT`."""
+    """The name of the best policy, by the rules that `report` explains."""
     by_policy = {name: {row["scenario"]: row for row in rows if row["policy"] == name} for name in policies()}
 
     def lost(name: str, scenario: str) -> float:
@@ -154,7 +150,7 @@ def winner(rows: Sequence[dict[str, Any]]) -> str:
     steady = [
         name
         for name, found in by_policy.items()
-        if max(lost(name, "day"), lost(name, "ramp")) <= OBJECTIVE
+        if max(lost(name, "day"), lost(name, "ramp")) <= 1 - AVAILABILITY
         and max(row["over_ideal"] for row in found.values()) <= WASTE
     ]
     least = min(lost(name, "spike") + lost(name, "bursts") for name in steady)
@@ -201,7 +197,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         if not some:
             continue
         lines += ["", f"## {chosen.title}", ""]
-        lines += [f"| policy | p95 | p99 | over {LATE:.0f} s | refused | pod-hours | × ideal |"]
+        lines += [f"| policy | p95 | p99 | over {LATENCY_BOUND:g} s | refused | pod-hours | × ideal |"]
         lines += ["|---|---|---|---|---|---|---|"]
         for row in some:
             cells = [row["policy"], f"{row['p95'] * 1000:.0f} ms", f"{row['p99'] * 1000:.0f} ms"]
@@ -216,20 +212,23 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def report(rows: Sequence[dict[str, Any]]) -> str:
-    """RESULTS.md."""
+    """The text of RESULTS.md."""
     pod, assumed = default_pod(), Assumptions()
     return f"""# How the service should scale
 
-Written by `make bench-autoscaling`. A pod as measured (`measured.json`): a batch of n photos takes
-{pod.base * 1000:.1f} + {pod.each * 1000:.1f}·n ms, {pod.workers} workers, batches of up to {pod.batch},
-{pod.places} places, ready {pod.start:.1f} s after its start: {pod.capacity:.0f} photos a second at most. Assumed,
-because no cluster was at hand: {assumed.schedule:.0f} s until a pod is scheduled and its containers start, and
-{assumed.node:.0f} s more, for a node, for every pod beyond the first {assumed.pods_at_hand}. The ideal has at every
-moment as many pods as keep workers at seven tenths. "…" is the manifests' policy but for what follows.
+Written by `make bench-autoscaling`. Each simulated pod behaves as measured (`measured.json`): {pod.workers} workers
+take batches of up to {pod.batch} photos, a batch of n photos takes {pod.base * 1000:.1f} + {pod.each * 1000:.1f}·n ms,
+{pod.places} photos may wait, and a pod is ready {pod.start:.1f} s after its start. That is {pod.capacity:.0f} photos a
+second at most. No cluster was at hand, so the rest is assumed: a pod's containers start {assumed.schedule:.0f} s after
+the pod is wanted, and {assumed.node:.0f} s later where it needs a new node, as every pod beyond the first
+{assumed.pods_at_hand} does. The ideal always has just as many pods as keep their workers busy {IDEAL_BUSY:.0%} of the
+time. A policy whose name begins with "…" differs from the manifests' policy only in what its name says.
 
-**Winner: {winner(rows)}.** It loses (refuses, or answers after {LATE:.0f} s) at most {OBJECTIVE:.1%} of the photos of
-the day and of the ramp, at most a tenth more of the spike's and the bursts' than the best that does, and no such
-rival saves more than {WORTH_IT:.0%} of the pods (mean of "× ideal").
+**Winner: {winner(rows)}.** A photo is lost when it is refused or answered after more than {LATENCY_BOUND:g} s. Policies
+that need more than {WASTE:g} times the ideal's pods, or lose more than {1 - AVAILABILITY:.1%} of the photos of the day
+or of the ramp, are out; of the others, those count that lose at most a tenth more of the spike's and the bursts' photos
+than the best. Of these the winner needs the fewest pods (mean of "× ideal"); a tie within {WORTH_IT:.0%} goes to the
+manifests.
 
 ![Load, pods and queue over time, by policy](autoscaling.png)
 {table(rows)}"""
@@ -255,7 +254,7 @@ def plot(rows: Sequence[dict[str, Any]], path: Path) -> None:
             above.plot(times, [each[2] for each in row["timeline"]], **style)
             below.plot(times, [each[4] for each in row["timeline"]], **style)
             if row["policy"] == MANIFESTS:
-                ideal = [max(math.ceil(each[1] / (0.7 * pod.capacity)), 1) for each in row["timeline"]]
+                ideal = [pod.ideal(each[1]) for each in row["timeline"]]
                 above.plot(times, ideal, color="black", linestyle=":", linewidth=1.2, label="ideal")
         # The raw counter's pods would flatten the rest.
         (ours,) = (row for row in rows if row["scenario"] == scenario and row["policy"] == MANIFESTS)

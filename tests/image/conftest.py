@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from images import standin
 from images.engine import TARGETS, Engine
+from tests.image import standin
 from tests.image.container import Image, mounted
 
 LOCAL_WHEELS = Path(os.environ.get("PIP_FIND_LINKS", "/nonexistent"))

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
-CHOICES = ("monitoring", "monitoring-standalone", "keda", "gpu", "ingress", "network-policies")
-"""Components that may be combined as one likes; `namespace` ends each."""
+CHOICES = sorted(each.name for each in (K8S / "components").iterdir() if each.name != "namespace")
+"""Components that can be combined freely; `namespace` comes last in each combination."""
 
 Manifest = dict[str, Any]
 

@@ -36,7 +36,6 @@ def newest_minors(count: int) -> list[str]:
 
 
 def test_every_combination_builds(builds: dict[str, list[Manifest]]) -> None:
-    assert len(builds) == 2 + 2**6
     for name, built in builds.items():
         twice = [each for each, count in Counter(map(identity, built)).items() if count > 1]
         assert not twice, f"{name} has these twice: {twice}"
