@@ -207,6 +207,8 @@ def _error(response: requests.Response) -> ServiceError:
     status = response.status_code
     if status in {requests.codes.unauthorized, requests.codes.forbidden}:
         return TokenRefused(f"the service refused the token (status {status})")
+    if status >= requests.codes.server_error or status == requests.codes.too_many_requests:
+        return ServerBusy(f"the service is overloaded or restarting (status {status})")
     if status == requests.codes.request_entity_too_large and not response.content:
         return ImageRefused("image_too_large", "the file is larger than the service accepts")
     try:
@@ -214,6 +216,4 @@ def _error(response: requests.Response) -> ServiceError:
         return ImageRefused(error["code"], error["message"])
     except (ValueError, KeyError, TypeError):
         pass
-    if status >= requests.codes.server_error or status == requests.codes.too_many_requests:
-        return ServerBusy(f"the service is overloaded or restarting (status {status})")
     return ServiceError(f"the service answered with status {status}")

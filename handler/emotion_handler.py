@@ -86,17 +86,24 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
         TorchServe itself counts only the sum of its waits, and buckets that it has end at ten milliseconds.
         """
-        sent = REQUEST_START.fullmatch(self.context.get_request_header(index, "X-Request-Start") or "")
+        sent = REQUEST_START.fullmatch(self._header(index, "X-Request-Start"))
         since = time.time() - float(sent[1]) if sent else -1.0
         return since if 0 <= since <= LONGEST_REQUEST else None
 
     def _request_id(self, index: int) -> str:
         """The id that the client sent as `X-Request-Id`, where it is fit for a log line, or else TorchServe's own."""
-        sent = self.context.get_request_header(index, "X-Request-Id") or ""
+        sent = self._header(index, "X-Request-Id")
         return sent if REQUEST_ID.fullmatch(sent) else str(self.context.get_request_id(index))
+
+    def _header(self, index: int, name: str) -> str:
+        """What the request says under that name, "" if nothing; a form's part of that name takes the header's place."""
+        value = self.context.get_request_header(index, name)
+        return value if isinstance(value, str) else ""
 
     def _answer(self, index: int, result: Result | ImageError) -> str:
         self.context.set_response_content_type(index, "application/json")
+        # The door lets no answer pass without it: TorchServe's own may quote a request.
+        self.context.set_response_header(index, "X-Answered-By", "emotion")
         if isinstance(result, ImageError):
             self.context.set_response_status(result.status, HTTPStatus(result.status).phrase, index)
             self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.code)
