@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import signal
 import subprocess
 import sys
 import time
@@ -85,7 +84,7 @@ def serving(addresses: Addresses, archive: Path = ARCHIVE, host: str = "127.0.0.
                 front.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     front.wait(LAST_WORDS)
-                front.send_signal(signal.SIGQUIT)
+                front.kill()  # while it leaves it hears no other signal
 
 
 def stay(service: Service) -> None:

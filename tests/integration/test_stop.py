@@ -89,8 +89,8 @@ def test_a_photo_in_flight_when_java_dies_is_told_so(tmp_path: Path) -> None:
         eventually(lambda: account.ended["200"] >= 4, 60)
         service.child("java").kill()
         assert service.process.wait(20) == 1
-    assert set(account.ended) <= {"200", "502", "503", "refused"}, account
-    assert account.ended["502"] + account.ended["503"] >= 1
+    # Those that come while the last door closes, a thousand a second here, may find it shut.
+    assert account.ended["502"] >= 1, account
 
 
 def waiting(addresses: Addresses) -> int:
