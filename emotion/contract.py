@@ -25,7 +25,10 @@ MIN_SIDE = 16
 """Shortest side that could hold a face worth reading, in pixels."""
 
 MAX_BODY = 16 * 2**20
-"""Most bytes in a request's body; config.properties tells TorchServe (`max_request_size`)."""
+"""Most bytes in a request's body; also in serving/Caddyfile (`max_size`) and config.properties (`max_request_size`)."""
+
+UPLOAD_SECONDS = 30
+"""Seconds that a request may take to arrive; also in serving/Caddyfile (`DOOR_UPLOAD`)."""
 
 MAX_WAITING = 50
 """Photos that may wait to be analysed; handler/model-config.yaml tells TorchServe (`jobQueueSize`)."""
@@ -53,10 +56,7 @@ SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 
 
 class ErrorKind(NamedTuple):
-    """One way in which a request fails: the HTTP status, the `code` in the answer, and when that happens.
-
-    Without a `code` the answer comes from TorchServe, not from the pipeline; it may have no body.
-    """
+    """One way in which a request fails: the HTTP status, the `code` in the answer, and when that happens."""
 
     status: int
     code: str
@@ -66,22 +66,26 @@ class ErrorKind(NamedTuple):
 EMPTY_BODY = ErrorKind(400, "empty_body", "nothing was sent")
 INVALID_IMAGE = ErrorKind(400, "invalid_image", f"damaged, or a side below {MIN_SIDE} pixels")
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
+NOT_FOUND = ErrorKind(404, "not_found", "another path or method")
+UPLOAD_TIMEOUT = ErrorKind(408, "upload_timeout", f"the photo took longer than {UPLOAD_SECONDS} s to arrive")
 IMAGE_TOO_LARGE = ErrorKind(
-    413, "image_too_large", f"over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels"
+    413,
+    "image_too_large",
+    f"over {MAX_BODY // 2**20} MiB, over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels",
 )
 UNSUPPORTED_FORMAT = ErrorKind(415, "unsupported_format", f"neither {' nor '.join(each.name for each in FORMATS)}")
-
-ERRORS = (
-    EMPTY_BODY,
-    INVALID_IMAGE,
-    TRUNCATED_IMAGE,
-    IMAGE_TOO_LARGE,
-    ErrorKind(413, "", f"over {MAX_BODY // 2**20} MiB; the answer has no body"),
-    UNSUPPORTED_FORMAT,
-    ErrorKind(500, "", "the worker that held the photo ended before it answered"),
-    ErrorKind(503, "", f"{MAX_WAITING} photos are waiting already, or no worker is ready; try again later"),
-    ErrorKind(507, "", "the worker that held the photo ran out of memory"),
+NOT_ANSWERED = ErrorKind(
+    502, "not_answered", "the worker that held the photo ended, or the form could not be read; try once more at most"
 )
+BUSY = ErrorKind(503, "busy", f"{MAX_WAITING} photos are waiting already; try again after `Retry-After`")
+NOT_READY = ErrorKind(
+    503, "not_ready", "no worker can answer, or the service is stopping; try again after `Retry-After`"
+)
+
+IMAGE_ERRORS = (EMPTY_BODY, INVALID_IMAGE, TRUNCATED_IMAGE, IMAGE_TOO_LARGE, UNSUPPORTED_FORMAT)
+"""What can be wrong with the photo itself; sending it again does not help."""
+
+ERRORS = tuple(sorted((*IMAGE_ERRORS, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY)))
 """Every kind, ordered by status."""
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -212,20 +216,12 @@ class Error(_Part):
 
 
 class ErrorAnswer(_Part):
-    """The answer in place of an `Analysis`."""
+    """The answer in place of any other."""
 
     error: Error
 
 
-class ServerError(_Part):
-    """TorchServe's own answer, where no worker gave one."""
-
-    code: int
-    type: str
-    message: str
-
-
 class Health(_Part):
-    """The server's health, not its workers': it says `Healthy` before they can answer."""
+    """`Healthy`: a worker can answer."""
 
     status: str

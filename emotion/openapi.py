@@ -20,7 +20,7 @@ from emotion import contract
 
 Json = dict[str, Any]
 
-ANSWERS = (contract.Analysis, contract.ErrorAnswer, contract.ServerError, contract.Health)
+ANSWERS = (contract.Analysis, contract.ErrorAnswer, contract.Health)
 REQUESTS = (contract.FormRequest, contract.JsonRequest)
 
 ANALYSIS: Json = {
@@ -47,6 +47,8 @@ ANALYSIS: Json = {
     "timings_ms": {"decode": 2.1, "detect": 14.0, "align": 0.4, "classify": 1.9},
 }
 """The example answer in the document; the README shows the same."""
+
+REQUEST_ID = "X-Request-Id"
 
 GREY_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAEUlEQVR4nGNsYEAFTAwjWgAAmZAAoC0n3a4AAAAASUVORK5CYII="
 """A complete photo of 16×16 pixels, as the example of the JSON form."""
@@ -115,15 +117,14 @@ def _analyse(name: str, content: Json) -> Json:
 
 
 def _ping() -> Json:
-    def answer(example: str) -> Json:
-        return {"application/json": {"schema": _ref("Health"), "example": {"status": example}}}
-
+    healthy = {"application/json": {"schema": _ref("Health"), "example": {"status": "Healthy"}}}
     return {
         "operationId": "ping",
-        "summary": "Whether the server is up; it says so before its workers can answer",
+        "summary": "Whether a photo would be answered",
+        "parameters": [{"$ref": f"#/components/parameters/{each}"} for each in _parameters()],
         "responses": {
-            "200": {"description": "It is up", "content": answer("Healthy")},
-            "500": {"description": "Its workers have been failing for a while", "content": answer("Unhealthy")},
+            "200": {"description": "A worker can answer", "headers": _headers(), "content": healthy},
+            "503": _error((contract.NOT_READY,)),
         },
     }
 
@@ -131,25 +132,26 @@ def _ping() -> Json:
 def _parameters() -> Json:
     return {
         "RequestId": {
-            "name": "X-Request-Id",
+            "name": REQUEST_ID,
             "in": "header",
-            "description": "Stands in the service's log line of the photo; one of another form is ignored.",
+            "description": "Stands in the log lines of the photo and in its answer; one of another form is replaced.",
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
         },
-        "RequestStart": {
-            "name": "X-Request-Start",
-            "in": "header",
-            "description": "When the request began, in seconds since 1970, for the service's metrics; one of another "
-            "form is ignored.",
-            "schema": {"type": "string", "pattern": r"^(t=)?[0-9]{10}\.[0-9]{1,6}$"},
-        },
     }
+
+
+def _headers(status: int = HTTPStatus.OK) -> Json:
+    """Of an answer with that status."""
+    request_id = {"description": "The request's id, as it was sent or made", "schema": {"type": "string"}}
+    later = {"description": "Seconds after which to try again", "schema": {"type": "integer"}}
+    return {REQUEST_ID: request_id} | ({"Retry-After": later} if status == HTTPStatus.SERVICE_UNAVAILABLE else {})
 
 
 def _responses() -> Json:
     """One for an analysis, and one for each status of `contract.ERRORS`."""
     analysis = {
         "description": "The faces, of which there may be none",
+        "headers": _headers(),
         "content": {"application/json": {"schema": _ref("Analysis"), "example": ANALYSIS}},
     }
     by_status = groupby(contract.ERRORS, lambda kind: kind.status)
@@ -159,16 +161,17 @@ def _responses() -> Json:
 def _error(kinds: Sequence[contract.ErrorKind]) -> Json:
     """The response for kinds that share a status."""
     status = kinds[0].status
-    coded = [kind for kind in kinds if kind.code]
-    described = "; ".join(f"`{kind.code}`: {kind.when}" if kind.code else kind.when for kind in kinds)
-    content: Json = {"schema": _ref("ServerError")}
-    if coded:
-        codes = {"properties": {"error": {"properties": {"code": {"enum": [kind.code for kind in coded]}}}}}
-        content = {
-            "schema": {"allOf": [_ref("ErrorAnswer"), codes]},
-            "examples": {kind.code: {"value": {"error": {"code": kind.code, "message": kind.when}}} for kind in coded},
-        }
-    return {"description": f"{HTTPStatus(status).phrase}: {described}", "content": {"application/json": content}}
+    described = "; ".join(f"`{kind.code}`: {kind.when}" for kind in kinds)
+    codes = {"properties": {"error": {"properties": {"code": {"enum": [kind.code for kind in kinds]}}}}}
+    content = {
+        "schema": {"allOf": [_ref("ErrorAnswer"), codes]},
+        "examples": {kind.code: {"value": {"error": {"code": kind.code, "message": kind.when}}} for kind in kinds},
+    }
+    return {
+        "description": f"{HTTPStatus(status).phrase}: {described}",
+        "headers": _headers(status),
+        "content": {"application/json": content},
+    }
 
 
 def _schemas(models: Sequence[type[BaseModel]], mode: JsonSchemaMode) -> Json:

@@ -16,7 +16,7 @@ from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
 from emotion.answer import answer
-from emotion.contract import ERRORS, STAGES, JsonRequest
+from emotion.contract import IMAGE_ERRORS, STAGES, JsonRequest
 from emotion.errors import EmptyBody, ImageError, InvalidImage
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 REQUEST_START = re.compile(r"(?:t=)?([0-9]{10}\.[0-9]{1,6})")
-"""`X-Request-Start` as nginx writes it with `t=${msec}`: seconds since 1970."""
+"""`X-Request-Start` as the door writes it: seconds since 1970."""
 
 LONGEST_REQUEST = 300.0
 """Seconds; a start further back, or in the future, means a wrong clock, and is ignored."""
@@ -82,7 +82,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return self._answer(index, result)
 
     def _seconds_since_start(self, index: int) -> float | None:
-        """Seconds since the edge or the client sent the request, if its header says when; includes TorchServe's queue.
+        """Seconds since the request arrived at the door, by its header; includes TorchServe's queue.
 
         TorchServe itself reports only the sum of its waits, and its own histogram buckets end at ten milliseconds.
         """
@@ -102,6 +102,8 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
     def _answer(self, index: int, result: Result | ImageError) -> str:
         self.context.set_response_content_type(index, "application/json")
+        # The door lets no answer pass without it: TorchServe's own may quote a request.
+        self.context.set_response_header(index, "X-Answered-By", "emotion")
         if isinstance(result, ImageError):
             self.context.set_response_status(result.kind.status, HTTPStatus(result.kind.status).phrase, index)
             self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.kind.code)
@@ -125,9 +127,8 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self.announced = True
             for emotion in LABELS:
                 self._metric("emotion_faces", MetricTypes.COUNTER, 0, emotion)
-            for kind in ERRORS:
-                if kind.code:
-                    self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
+            for kind in IMAGE_ERRORS:
+                self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
             self._metric("emotion_images_analysed", MetricTypes.COUNTER, 0)
 
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:

@@ -87,7 +87,7 @@ def _answers() -> list[Any]:
             f"emotion:slow:ratio1h{{{HERE}}}",
             "percentunit",
             _budget(LATENCY),
-            "Of the requests that said when they began (X-Request-Start).",
+            "From a request's arrival at the door to its answer.",
         ),
         _stat(
             "Workers that can answer",

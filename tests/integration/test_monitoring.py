@@ -16,7 +16,8 @@ from bench.autoscaling.autoscaler import Autoscaler, read
 from client import metrics
 from client.api import EmotionClient, ServiceError
 from monitoring import dashboard, reference, rules
-from serving.server import Addresses, torchserve, wait_until_ready
+from serving.addresses import Addresses
+from serving.server import serving
 from tests.conftest import photo_bytes
 from tests.integration.conftest import free_addresses, free_ports
 from tests.integration.watching import STANDALONE, Prometheus, eventually, prometheus, sidecar, status
@@ -40,7 +41,7 @@ class Watched:
         photo = photo_bytes("smiling")
 
         def send() -> None:
-            client = EmotionClient(f"http://127.0.0.1:{self.addresses.inference}", timeout=30, retries=0)
+            client = EmotionClient(self.addresses.url, timeout=30, retries=0)
             while not stop.is_set():
                 try:
                     answer = client.analyse(photo)
@@ -80,15 +81,15 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     addresses, (client_port,) = free_addresses(), free_ports(1)
     metrics.serve(client_port)
-    with torchserve(addresses) as server, sidecar(addresses) as url:
-        wait_until_ready(server, addresses)
+    with serving(addresses) as service, sidecar(addresses) as url:
+        service.wait_until_ready()
         targets = [
             ("emotion-server-metrics", addresses.metrics, "metrics", POD),
             ("emotion-server-metrics", int(url.rsplit(":", 1)[1]), "sidecar", POD),
             ("emotion-client-metrics", client_port, "metrics", "emotion-client-0"),
         ]
         with prometheus(targets, tmp_path_factory.mktemp("prometheus")) as watching:
-            yield Watched(addresses, psutil.Process(server.pid), url, watching)
+            yield Watched(addresses, psutil.Process(service.torchserve.pid), url, watching)
 
 
 def test_autoscaler_follows_the_load_up_and_down_again(watched: Watched) -> None:

@@ -24,7 +24,7 @@ CUSTOM: dict[str, Any] = {
 }
 """Models generated from the operators' own schemas."""
 
-OPEN_PORTS = {8080, 8082, 8083, 8501, 8502}
+OPEN_PORTS = {8080, 8082, 8083, 8084, 8501, 8502}
 
 
 def newest_minors(count: int) -> list[str]:
@@ -110,23 +110,25 @@ def test_pods_are_restricted(builds: dict[str, list[Manifest]]) -> None:
             assert {"cpu", "memory"} <= set(container["resources"]["limits"]), name
 
 
-def test_pods_outlive_their_draining(builds: dict[str, list[Manifest]]) -> None:
+def test_pods_outlive_their_door(builds: dict[str, list[Manifest]]) -> None:
     spec = find(builds["prod"], "Deployment")["spec"]["template"]["spec"]
     (sidecar,) = spec["initContainers"]
-    assert sidecar["restartPolicy"] == "Always"
-    seconds = {each["name"]: float(each["value"]) for each in sidecar["env"]}
-    assert spec["terminationGracePeriodSeconds"] > seconds["SIDECAR_DRAIN_AT_MOST"] + 15
-    assert seconds["SIDECAR_PROPAGATION"] > 0
+    assert sidecar["restartPolicy"] == "Always", "it speaks until the end"
     (server,) = spec["containers"]
-    assert server["lifecycle"]["preStop"]["exec"]["command"] == ["python", "-m", "sidecar.drain"]
+    seconds = {each["name"]: float(each["value"].removesuffix("s")) for each in server["env"]}
+    assert seconds["DOOR_LEAVING"] > server["readinessProbe"]["periodSeconds"]
+    java = 10
+    assert spec["terminationGracePeriodSeconds"] > seconds["DOOR_LEAVING"] + seconds["DOOR_GRACE"] + java
+    assert server["readinessProbe"]["httpGet"] == {"path": "/ping", "port": 8080}
+    assert "lifecycle" not in server, "nothing must come before the door hears SIGTERM"
 
 
 def test_nothing_but_the_documented_ports_is_offered(builds: dict[str, list[Manifest]]) -> None:
-    """Of the server and the client; management (8081) in none of services, container ports, policies, ingresses."""
+    """Management (8081) and TorchServe's inference (8085) are in none of services, container ports, policies, …."""
     for document in unlike(builds):
         text = json.dumps(document)
         if document["kind"] in {"Service", "Deployment", "NetworkPolicy", "Ingress", "ServiceMonitor"}:
-            assert "8081" not in text, identity(document)
+            assert "8081" not in text and "8085" not in text, identity(document)
         if document["kind"] == "Deployment" and document["metadata"]["name"] in {"emotion-server", "emotion-client"}:
             spec = document["spec"]["template"]["spec"]
             for container in spec["containers"] + spec.get("initContainers", []):
@@ -138,7 +140,7 @@ def test_policies_deny_by_default_and_let_scrapes_and_photos_in(builds: dict[str
     assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     server = find(builds["prod"], "NetworkPolicy")["spec"]
     allowed = {port["port"] for rule in server["ingress"] for port in rule["ports"]}
-    assert allowed == {8080, 8082, 8083}
+    assert allowed == {8080, 8082, 8083, 8084}
     assert all(rule["from"] for rule in server["ingress"])
     assert "egress" not in server and "Egress" in server["policyTypes"], "the server calls nobody"
 
