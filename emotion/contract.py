@@ -7,7 +7,7 @@ that a client needs none of the pipeline's libraries.
 
 import base64
 import json
-from typing import Annotated, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -176,6 +176,11 @@ class Landmarks(_Part):
 
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+Reason = Literal[
+    "too_small", "too_blurred", "too_noisy", "too_dark", "too_bright", "low_contrast", "tilted", "turned", "cut_off"
+]
+"""Why the answer about a face is not to be relied on; `emotion.quality` measures it."""
 
 
 class Face(_Part):
