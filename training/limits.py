@@ -19,10 +19,10 @@ from emotion.classifier import Classifier
 from emotion.quality import LIMITS, measure_crop
 from training.artifact import load_classifier
 from training.conditions import CONDITIONS, damaged
-from training.data import DataError
+from training.data import DataError, some_faces
 from training.evaluate import load_faces
 from training.scoring import classify
-from training.stress import SEED, some_faces
+from training.stress import SEED
 
 FLOOR = 0.6
 """Accuracy below which an answer is not reliable: two in five are wrong."""
