@@ -6,7 +6,7 @@ import streamlit as st
 from PIL import Image
 
 from client import drawing
-from client.results import shown_emotion
+from client.results import shown_emotion, why_unreliable
 from emotion.contract import Face
 
 MOST_CARDS = 6
@@ -55,6 +55,8 @@ def _card(image: Image.Image, number: int, face: Face, threshold: float, *, bars
             details.markdown(
                 f"**{number} · {emotion.capitalize()}** — most likely {face.emotion}, {face.confidence:.0%}"
             )
+        if not face.reliable:
+            details.caption(f":material/info: Not reliable: the face is {why_unreliable(face)}.")
         if bars:
             details.html(_bars(face))
 

@@ -1,5 +1,7 @@
 """What the pipeline found, in the contract's form; the service, the command and the library share it."""
 
+from dataclasses import asdict
+
 from emotion import contract
 from emotion.alignment import Point
 from emotion.classifier import Classifier
@@ -12,7 +14,7 @@ def answer(result: Result | ImageError, classifier: Classifier) -> contract.Anal
     """The contract's answer for one image; its `to_json()` is the text that the service sends.
 
     Numbers are rounded here: pixels to 0.1, the detector's confidence to 4 decimals, probabilities
-    to 6, milliseconds to 2.
+    to 6, what is measured of a face to 3, milliseconds to 2.
     """
     if isinstance(result, ImageError):
         return contract.ErrorAnswer(error=contract.Error(code=result.kind.code, message=str(result)))
@@ -35,6 +37,9 @@ def _face(face: Face) -> contract.Face:
         emotion=face.emotion,
         confidence=round(face.confidence, 6),
         probabilities={label: round(value, 6) for label, value in zip(LABELS, face.probabilities, strict=True)},
+        quality=contract.Quality(**{name: round(value, 3) for name, value in asdict(face.quality).items()}),
+        reliable=face.reliable,
+        reasons=face.reasons,
     )
 
 

@@ -180,7 +180,43 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Reason = Literal[
     "too_small", "too_blurred", "too_noisy", "too_dark", "too_bright", "low_contrast", "tilted", "turned", "cut_off"
 ]
-"""Why the answer about a face is not to be relied on; `emotion.quality` measures it."""
+"""Why the answer about a face is not to be relied on; `emotion.quality` says where that begins."""
+
+REASONS: dict[Reason, str] = {
+    "too_small": "too small",
+    "too_blurred": "too blurred",
+    "too_noisy": "too noisy",
+    "too_dark": "too dark",
+    "too_bright": "too bright",
+    "low_contrast": "too little contrast",
+    "tilted": "tilted too far",
+    "turned": "turned too far",
+    "cut_off": "cut off by the photo's edge",
+}
+"""The same in words."""
+
+
+class Quality(_Part):
+    """What is measured of a face; greys are from 0 to 255."""
+
+    size: float
+    """Width of its box, in pixels."""
+    sharpness: float
+    """Of the face as the network reads it: mean second difference per unit of contrast."""
+    noise: float
+    """Standard deviation of what is neither edge nor slope, in greys (Immerkær 1996)."""
+    brightness: float
+    """Mean grey."""
+    contrast: float
+    """Standard deviation of the greys."""
+    clipped: Share
+    """Share of white pixels."""
+    roll: float
+    """Degrees by which the head is tilted, clockwise on the screen."""
+    turn: float
+    """How far the nose is from the middle between the eyes, in distances between the eyes; positive to the right."""
+    inside: Share
+    """Share of the box that is within the photo."""
 
 
 class Face(_Part):
@@ -196,6 +232,11 @@ class Face(_Part):
     """Its probability."""
     probabilities: Annotated[dict[Emotion, Share], Field(json_schema_extra={"required": list(LABELS)})]
     """The calibrated probability of each emotion; they sum to 1."""
+    quality: Quality | None = None
+    """Services before 2.2 do not measure it."""
+    reliable: bool = True
+    """False where the model was measured to be wrong too often; `reasons` says why."""
+    reasons: tuple[Reason, ...] = ()
 
 
 STAGES = ("decode", "detect", "align", "classify")

@@ -11,10 +11,12 @@ import numpy as np
 
 from emotion.alignment import Aligner, Landmarks
 from emotion.classifier import Classifier, OnnxClassifier, probabilities
+from emotion.contract import Reason
 from emotion.detection import Detection, Detector
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import decode
 from emotion.labels import INPUT_SIZE, LABELS, Emotion
+from emotion.quality import Quality, measure
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
@@ -28,10 +30,11 @@ CLASSIFY_AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Face:
-    """One face: where it is, and the calibrated probability of each of `LABELS`, in their order."""
+    """One face: where it is, how well it can be read, and the calibrated probability of each of `LABELS`, in order."""
 
     detection: Detection
     landmarks: Landmarks
+    quality: Quality
     probabilities: tuple[float, ...]
 
     @property
@@ -43,6 +46,16 @@ class Face:
     def confidence(self) -> float:
         """The probability of that class."""
         return max(self.probabilities)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the answer is not reliable; empty if it is."""
+        return self.quality.reasons()
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the face is within the limits in which the network was measured to be right often enough."""
+        return not self.reasons
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,10 @@ class Pipeline:
             # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one.
             return InvalidImage("the image cannot be processed")
         height, width = image.shape[:2]
-        faces = [(detection, landmarks) for detection, (landmarks, _) in zip(detections, aligned, strict=True)]
+        faces = [
+            (detection, landmarks, measure(crop, detection, landmarks, width, height))
+            for detection, (landmarks, crop) in zip(detections, aligned, strict=True)
+        ]
         return _Prepared(width, height, faces, [crop for _, crop in aligned], timings)
 
 
@@ -136,7 +152,7 @@ class _Prepared:
 
     width: int
     height: int
-    faces: list[tuple[Detection, Landmarks]]
+    faces: list[tuple[Detection, Landmarks, Quality]]
     crops: list[np.ndarray]
     timings_ms: dict[str, float]
 

@@ -16,7 +16,7 @@ from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
 from emotion.answer import answer
-from emotion.contract import IMAGE_ERRORS, STAGES, JsonRequest
+from emotion.contract import IMAGE_ERRORS, REASONS, STAGES, JsonRequest
 from emotion.errors import EmptyBody, ImageError, InvalidImage
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
@@ -116,10 +116,13 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         self._metric("emotion_faces_per_image", MetricTypes.HISTOGRAM, len(result.faces))
         for stage in STAGES:
             self._metric("emotion_stage_seconds", MetricTypes.HISTOGRAM, result.timings_ms[stage] / 1000, stage)
-        for emotion, count in Counter(face.emotion for face in result.faces).items():
+        reliable = [face for face in result.faces if face.reliable]
+        for emotion, count in Counter(face.emotion for face in reliable).items():
             self._metric("emotion_faces", MetricTypes.COUNTER, count, emotion)
-        for face in result.faces:
+        for face in reliable:
             self._metric("emotion_confidence", MetricTypes.HISTOGRAM, face.confidence)
+        for reason, count in Counter(reason for face in result.faces for reason in face.reasons).items():
+            self._metric("emotion_faces_unreliable", MetricTypes.COUNTER, count, reason)
 
     def _announce(self) -> None:
         """Start every labelled counter at zero: a series that first appears at one shows no increase in Prometheus."""
@@ -129,6 +132,8 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
                 self._metric("emotion_faces", MetricTypes.COUNTER, 0, emotion)
             for kind in IMAGE_ERRORS:
                 self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
+            for reason in REASONS:
+                self._metric("emotion_faces_unreliable", MetricTypes.COUNTER, 0, reason)
             self._metric("emotion_images_analysed", MetricTypes.COUNTER, 0)
 
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:
