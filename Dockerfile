@@ -79,6 +79,8 @@ COPY config.properties ./
 COPY serving/ serving/
 COPY sidecar/ sidecar/
 COPY docs/openapi.json docs/
+# The policy is read before anything starts; the pipeline itself is in the archive.
+COPY emotion/__init__.py emotion/contract.py emotion/labels.py emotion/policy.py emotion/
 COPY --from=archive /build/model_store/emotion.mar model_store/
 # The door, and metrics; TorchServe's inference and management stay on loopback.
 EXPOSE 8080 8082 8083 8084

@@ -51,13 +51,15 @@ def _card(image: Image.Image, number: int, face: Face, threshold: float, *, bars
         thumbnail.image(crop, width=CROP_WIDTH, output_format="JPEG", alt=f"Face {number}")
         if emotion == face.emotion:
             details.markdown(f"**{number} · {emotion.capitalize()}** — {face.confidence:.0%} confident")
+        elif face.emotion is None:
+            details.markdown(f"**{number} · {emotion.capitalize()}** — the service's policy withholds the emotion")
         else:
             details.markdown(
                 f"**{number} · {emotion.capitalize()}** — most likely {face.emotion}, {face.confidence:.0%}"
             )
         if not face.reliable:
             details.caption(f":material/info: Not reliable: the face is {why_unreliable(face)}.")
-        if bars:
+        if bars and face.probabilities:
             details.html(_bars(face))
 
 

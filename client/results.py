@@ -43,8 +43,9 @@ class Outcome:
 
 
 def shown_emotion(face: Face, threshold: float) -> str:
-    """The emotion, or `uncertain` where the confidence does not reach `threshold` or the face is not reliable."""
-    return face.emotion if face.reliable and face.confidence >= threshold else UNCERTAIN
+    """The emotion, or `uncertain` where its confidence is below `threshold`, the face is not reliable, or the server's
+    policy withholds it."""
+    return face.emotion if face.emotion and face.reliable and face.confidence >= threshold else UNCERTAIN
 
 
 def why_unreliable(face: Face) -> str:
@@ -63,7 +64,7 @@ def rows(name: str, answer: Answer | ServiceError, scale: float = 1.0) -> list[R
             "file": name,
             "status": "ok",
             "face": number,
-            "emotion": face.emotion,
+            "emotion": face.emotion or "withheld",
             "confidence": face.confidence,
             "reliable": "yes" if face.reliable else "no",
             "reasons": " ".join(face.reasons),

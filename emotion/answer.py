@@ -8,22 +8,26 @@ from emotion.classifier import Classifier
 from emotion.errors import ImageError
 from emotion.labels import LABELS
 from emotion.pipeline import Face, Result
+from emotion.policy import enforced
 
 
-def answer(result: Result | ImageError, classifier: Classifier) -> contract.Analysis | contract.ErrorAnswer:
-    """The contract's answer for one image; its `to_json()` is the text that the service sends.
+def answer(
+    result: Result | ImageError, classifier: Classifier, policy: contract.Policy | None = None
+) -> contract.Analysis | contract.ErrorAnswer:
+    """The contract's answer for one image, as `policy` allows it; its `to_json()` is the text that the service sends.
 
     Numbers are rounded here: pixels to 0.1, the detector's confidence to 4 decimals, probabilities
     to 6, what is measured of a face to 3, milliseconds to 2.
     """
     if isinstance(result, ImageError):
         return contract.ErrorAnswer(error=contract.Error(code=result.kind.code, message=str(result)))
-    return contract.Analysis(
+    analysis = contract.Analysis(
         model=contract.Model(name=classifier.name, version=classifier.version, runtime=classifier.runtime),
         image=contract.Size(width=result.width, height=result.height),
         faces=tuple(_face(face) for face in result.faces),
         timings_ms={stage: round(result.timings_ms[stage], 2) for stage in contract.STAGES},
     )
+    return enforced(analysis, policy) if policy else analysis
 
 
 def _face(face: Face) -> contract.Face:

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from emotion.labels import LABELS, Emotion
+from emotion.labels import Emotion
 
 # --- limits -----------------------------------------------------------------------------------------------------------
 
@@ -66,6 +66,7 @@ class ErrorKind(NamedTuple):
 EMPTY_BODY = ErrorKind(400, "empty_body", "nothing was sent")
 INVALID_IMAGE = ErrorKind(400, "invalid_image", f"damaged, or a side below {MIN_SIDE} pixels")
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
+UNREADABLE_FORM = ErrorKind(400, "unreadable_form", "the form could not be read; send the photo as the body")
 NOT_FOUND = ErrorKind(404, "not_found", "another path or method")
 UPLOAD_TIMEOUT = ErrorKind(408, "upload_timeout", f"the photo took longer than {UPLOAD_SECONDS} s to arrive")
 IMAGE_TOO_LARGE = ErrorKind(
@@ -74,9 +75,7 @@ IMAGE_TOO_LARGE = ErrorKind(
     f"over {MAX_BODY // 2**20} MiB, over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels",
 )
 UNSUPPORTED_FORMAT = ErrorKind(415, "unsupported_format", f"neither {' nor '.join(each.name for each in FORMATS)}")
-NOT_ANSWERED = ErrorKind(
-    502, "not_answered", "the worker that held the photo ended, or the form could not be read; try once more at most"
-)
+NOT_ANSWERED = ErrorKind(502, "not_answered", "the worker that held the photo ended; try once more at most")
 BUSY = ErrorKind(503, "busy", f"{MAX_WAITING} photos are waiting already; try again after `Retry-After`")
 NOT_READY = ErrorKind(
     503, "not_ready", "no worker can answer, or the service is stopping; try again after `Retry-After`"
@@ -85,7 +84,7 @@ NOT_READY = ErrorKind(
 IMAGE_ERRORS = (EMPTY_BODY, INVALID_IMAGE, TRUNCATED_IMAGE, IMAGE_TOO_LARGE, UNSUPPORTED_FORMAT)
 """What can be wrong with the photo itself; sending it again does not help."""
 
-ERRORS = tuple(sorted((*IMAGE_ERRORS, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY)))
+ERRORS = tuple(sorted((*IMAGE_ERRORS, UNREADABLE_FORM, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY)))
 """Every kind, ordered by status."""
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -182,6 +181,8 @@ Reason = Literal[
 ]
 """Why the answer about a face is not to be relied on; `emotion.quality` says where that begins."""
 
+Withheld = Literal["emotion", "confidence", "unreliable"]
+
 REASONS: dict[Reason, str] = {
     "too_small": "too small",
     "too_blurred": "too blurred",
@@ -226,17 +227,35 @@ class Face(_Part):
     detection_confidence: Share
     """How sure the detector is that this is a face."""
     landmarks: Landmarks
-    emotion: Emotion
-    """The most probable emotion."""
+    emotion: Emotion | None
+    """The most probable emotion; none where the server's policy withholds it."""
     confidence: Share
     """Its probability."""
-    probabilities: Annotated[dict[Emotion, Share], Field(json_schema_extra={"required": list(LABELS)})]
-    """The calibrated probability of each emotion; they sum to 1."""
+    probabilities: dict[Emotion, Share]
+    """The calibrated probability of each emotion; they sum to 1, unless the server's policy withholds some."""
     quality: Quality | None = None
     """Services before 2.2 do not measure it."""
     reliable: bool = True
     """False where the model was measured to be wrong too often; `reasons` says why."""
     reasons: tuple[Reason, ...] = ()
+    withheld: Withheld | None = None
+    """Why the emotion is not named: the policy withholds this emotion, its confidence is too low for the policy, or the
+    face is not reliable."""
+
+
+class Policy(_Part):
+    """What the server's operator holds back, whatever the model says; `emotion.policy` enforces it."""
+
+    most_faces: Annotated[int, Field(ge=0)] | None = None
+    """Faces that are answered at most, the largest."""
+    smallest_face: Annotated[float, Field(ge=0)] = 0.0
+    """Width in pixels below which a face is left out."""
+    withhold: tuple[Emotion, ...] = ()
+    """Emotions that are never named."""
+    abstain_below: Share = 0.0
+    """Confidence below which no emotion is named."""
+    only_reliable: bool = False
+    """Whether an emotion is named only where the face is reliable."""
 
 
 STAGES = ("decode", "detect", "align", "classify")
@@ -251,6 +270,8 @@ class Analysis(_Part):
     """Largest first; an image without faces is not an error."""
     timings_ms: Annotated[dict[str, float], Field(json_schema_extra={"required": list(STAGES)})]
     """Milliseconds of each stage; `classify` counts the whole call, which several photos may have shared."""
+    policy: Policy | None = None
+    """The policy that the answer went through, if the server has one."""
 
 
 class Error(_Part):

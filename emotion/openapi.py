@@ -55,9 +55,11 @@ ANALYSIS: Json = {
             },
             "reliable": True,
             "reasons": [],
+            "withheld": None,
         }
     ],
     "timings_ms": {"decode": 2.1, "detect": 14.0, "align": 0.4, "classify": 1.9},
+    "policy": None,
 }
 """The example answer in the document; the README shows the same."""
 

@@ -15,6 +15,7 @@ from ts.context import Context
 from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
+from emotion import policy
 from emotion.answer import answer
 from emotion.contract import IMAGE_ERRORS, REASONS, STAGES, JsonRequest
 from emotion.errors import EmptyBody, ImageError, InvalidImage
@@ -42,6 +43,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         """Load the models from the unpacked archive."""
         self.pipeline = Pipeline.load(Path(context.system_properties["model_dir"]))
         self.pipeline.warm_up()
+        self.policy = policy.from_environment()
         self.announced = False
         self.initialized = True
 
@@ -109,7 +111,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.kind.code)
         else:
             self._count(result)
-        return answer(result, self.pipeline.classifier).to_json()
+        return answer(result, self.pipeline.classifier, self.policy).to_json()
 
     def _count(self, result: Result) -> None:
         self._metric("emotion_images_analysed", MetricTypes.COUNTER, 1)

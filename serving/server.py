@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from emotion import policy
 from serving.addresses import Addresses, ServerFailed, check_port
 from serving.door import door, is_open
 from serving.processes import stopping_on_signals
@@ -75,6 +76,10 @@ def serving(addresses: Addresses, archive: Path = ARCHIVE, host: str = "127.0.0.
     """
     for name, port in vars(addresses).items():
         check_port(name, port)
+    try:
+        policy.from_environment()  # the workers read it again; but what they say when they end, nobody sees
+    except policy.PolicyError as error:
+        raise ServerFailed(str(error)) from error
     with torchserve(addresses, archive, host) as behind, door(addresses, host) as front:
         try:
             yield Service(addresses, behind, front)

@@ -50,7 +50,7 @@ def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     answer = response.json()
-    assert set(answer) == {"model", "image", "faces", "timings_ms"}
+    assert set(answer) == {"model", "image", "faces", "timings_ms", "policy"}
     served = load_classifier(MODEL)
     assert answer["model"] == {"name": "emotion", "version": served.version, "runtime": "onnxruntime int8"}
     assert answer["image"] == {"width": 512, "height": 512}
