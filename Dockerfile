@@ -34,7 +34,7 @@ RUN /tools/bin/uv pip install --python /opt/venv/bin/python --require-hashes -r 
 COPY emotion/ emotion/
 COPY handler/ handler/
 COPY training/__init__.py training/package.py training/third_party.py training/
-COPY model_store/emotion.onnx model_store/
+COPY model_store/emotion.onnx model_store/centerface-int8.onnx model_store/
 RUN /opt/venv/bin/python -m training.package
 
 FROM build AS client-packages

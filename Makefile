@@ -25,7 +25,8 @@ serve: $(BIN)/.installed model_store/emotion.mar
 
 mar: model_store/emotion.mar
 
-model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx training/package.py training/third_party.py \
+model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx model_store/centerface-int8.onnx \
+		training/package.py training/third_party.py \
 		$(shell find emotion handler -name '*.py' -o -name '*.txt' -o -name '*.yaml')
 	$(BIN)/python -m training.package
 

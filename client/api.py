@@ -26,8 +26,10 @@ from emotion.contract import (
     IMAGE_ERRORS,
     IMAGE_TOO_LARGE,
     NOT_ANSWERED,
+    STANDARD,
     UPLOAD_TIMEOUT,
     Analysis,
+    Detail,
     ErrorAnswer,
 )
 
@@ -158,16 +160,19 @@ class EmotionClient:
         if token:
             self._session.headers["Authorization"] = f"Bearer {token}"
 
-    def analyse(self, image: bytes) -> Answer:
-        """The faces in a JPEG or PNG file's bytes. Raises a subclass of `ServiceError`."""
+    def analyse(self, image: bytes, detail: Detail = STANDARD) -> Answer:
+        """The faces in a JPEG, PNG or WebP file's bytes; `detail`: how closely to look for them.
+
+        Raises a subclass of `ServiceError`.
+        """
         for sent_again, pause in enumerate(_pauses(self._retries)):
             try:
-                return self._analyse_once(image)
+                return self._analyse_once(image, detail)
             except ServiceError as error:
                 if sent_again >= error.resends:
                     raise
                 time.sleep(pause)
-        return self._analyse_once(image)
+        return self._analyse_once(image, detail)
 
     def health(self) -> float:
         """Seconds that the service takes to say it is healthy. Raises a subclass of `ServiceError`."""
@@ -177,12 +182,13 @@ class EmotionClient:
             raise _error(response)
         return time.perf_counter() - started
 
-    def _analyse_once(self, image: bytes) -> Answer:
+    def _analyse_once(self, image: bytes, detail: Detail) -> Answer:
         request_id = uuid.uuid4().hex
         body = _Body(image)
         headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         started = time.perf_counter()
-        response = self._send("POST", f"{self._server}/predictions/emotion", data=body, headers=headers)
+        address = f"{self._server}/predictions/emotion"
+        response = self._send("POST", address, params={"detail": detail}, data=body, headers=headers)
         round_trip = time.perf_counter() - started
         if response.status_code != requests.codes.ok:
             raise _error(response)

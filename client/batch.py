@@ -23,7 +23,7 @@ from client import settings
 from client.api import EmotionClient, ServiceError
 from client.concurrency import bounded_map
 from client.results import COLUMNS, Row, rows
-from emotion.contract import SUFFIXES
+from emotion.contract import DETAILS, STANDARD, SUFFIXES, Detail
 
 RETRIES = 5
 """Times a photo is sent again while the service is away or busy; the pauses add up to about 15 seconds."""
@@ -41,13 +41,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--out", type=Path, default=Path("results.csv"))
+    parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
     parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="photos under way at once")
     arguments = parser.parse_args()
     try:
         configuration = settings.from_environment()
         client = EmotionClient(configuration.server, configuration.timeout, retries=RETRIES, token=configuration.token)
         with stop_requests() as stopping:
-            failed = analyse_folder(client, arguments.folder, arguments.out, arguments.concurrency, stopping)
+            failed = analyse_folder(
+                client, arguments.folder, arguments.out, arguments.concurrency, stopping, arguments.detail
+            )
     except (ValueError, NotADirectoryError, ServiceLost) as error:
         sys.exit(f"error: {error}")
     if stopping.is_set():
@@ -73,8 +76,13 @@ def stop_requests() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def analyse_folder(
-    client: EmotionClient, folder: Path, out: Path, concurrency: int, stopping: threading.Event | None = None
+def analyse_folder(  # noqa: PLR0913, PLR0917
+    client: EmotionClient,
+    folder: Path,
+    out: Path,
+    concurrency: int,
+    stopping: threading.Event | None = None,
+    detail: Detail = STANDARD,
 ) -> int:
     """Analyse every photo below `folder` that `out` does not hold yet; returns how many failed.
 
@@ -94,7 +102,9 @@ def analyse_folder(
         if not file.tell():
             writer.writeheader()
         wanted = takewhile(lambda _: stopping is None or not stopping.is_set(), left)
-        finished = bounded_map(lambda path: _analyse(client, path, str(path.relative_to(folder))), wanted, concurrency)
+        finished = bounded_map(
+            lambda path: _analyse(client, path, str(path.relative_to(folder)), detail), wanted, concurrency
+        )
         progress = tqdm(finished, total=len(photos), initial=len(photos) - len(left), unit="photo", disable=None)
         for _, found in progress:
             failed += found[0]["status"] not in {"ok", "no_face"}
@@ -103,9 +113,9 @@ def analyse_folder(
     return failed
 
 
-def _analyse(client: EmotionClient, path: Path, name: str) -> list[Row]:
+def _analyse(client: EmotionClient, path: Path, name: str, detail: Detail) -> list[Row]:
     try:
-        return rows(name, client.analyse(path.read_bytes()))
+        return rows(name, client.analyse(path.read_bytes(), detail))
     except ServiceError as error:
         if error.every_photo:
             raise ServiceLost(f"{error}; the same command goes on from there") from error

@@ -36,7 +36,7 @@ class Photo:
 
 
 def prepare(name: str, data: bytes) -> Photo:
-    """The photo in a JPEG or PNG file's bytes; one that is larger than `LARGEST_SIDE` is scaled down.
+    """The photo in a JPEG, PNG or WebP file's bytes; one that is larger than `LARGEST_SIDE` is scaled down.
 
     Scaling also drops the file's metadata, such as where the photo was taken; a smaller file is sent unchanged.
     """

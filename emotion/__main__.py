@@ -2,6 +2,7 @@
 
     emotion photo.jpg other.png          a table
     emotion --json *.jpg                 one line of JSON a photo: its file and the service's answer
+    emotion --detail thorough crowd.jpg  also small faces, which takes longer
     emotion --annotate drawn photo.jpg   also writes drawn/photo-emotions.jpg
     curl … | emotion -                   a photo from standard input
 
@@ -24,7 +25,7 @@ import onnxruntime
 
 import emotion
 from emotion.answer import answer
-from emotion.contract import REASONS, Analysis, Error, ErrorAnswer
+from emotion.contract import DETAILS, FORMAT_NAMES, REASONS, STANDARD, Analysis, Error, ErrorAnswer
 from emotion.drawing import annotate
 from emotion.image import decode
 from emotion.labels import LABELS
@@ -65,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(_versions(pipeline))
         return 0
     names = _Names(arguments.annotate, arguments.photos) if arguments.annotate else None
-    failed = [photo for photo in arguments.photos if not _photo(pipeline, photo, names, arguments.json)]
+    failed = [photo for photo in arguments.photos if not _photo(pipeline, photo, names, arguments)]
     return 1 if failed else 0
 
 
@@ -87,7 +88,7 @@ class _Names:
         return path
 
 
-def _photo(pipeline: Pipeline, photo: str, names: _Names | None, as_json: bool) -> bool:
+def _photo(pipeline: Pipeline, photo: str, names: _Names | None, arguments: argparse.Namespace) -> bool:
     """Analyse a photo, print what was found and draw it; returns whether all went well."""
     try:
         data = sys.stdin.buffer.read() if photo == STDIN else Path(photo).read_bytes()
@@ -95,13 +96,13 @@ def _photo(pipeline: Pipeline, photo: str, names: _Names | None, as_json: bool) 
         found: Analysis | ErrorAnswer = _error("unreadable_file", error)
         result = None
     else:
-        (result,) = pipeline([data])
+        (result,) = pipeline([data], arguments.detail)
         found = answer(result, pipeline.classifier)
-    if as_json:
+    if arguments.json:
         print(json.dumps({"file": photo, **found.model_dump()}), flush=True)
     if isinstance(found, ErrorAnswer):
         return _failed(photo, found)
-    if not as_json:
+    if not arguments.json:
         print(table(photo, found), flush=True)
     if names and isinstance(result, Result):
         try:
@@ -130,7 +131,10 @@ def table(photo: str, found: Analysis) -> str:
     """A line for the photo and one for each face: its number, the two most probable emotions, the box in pixels."""
     count = len(found.faces)
     faces = "no face" if not count else "1 face" if count == 1 else f"{count} faces"
-    lines = [f"{photo}  {found.image.width}×{found.image.height}, {faces}"]
+    if found.left_out:
+        faces += f", {found.left_out} more left out"
+    turned = f", read turned by {found.turned}° clockwise" if found.turned else ""
+    lines = [f"{photo}  {found.image.width}×{found.image.height}, {faces}{turned}"]
     width = max(map(len, LABELS))
     for number, face in enumerate(found.faces, start=1):
         first, second = sorted(face.probabilities.items(), key=lambda item: -item[1])[:2]
@@ -157,9 +161,15 @@ def _arguments() -> argparse.Namespace:
         description="Finds the faces in photos and says which expression each one shows.",
         epilog="An expression is not a feeling: what a person feels cannot be read from it.",
     )
-    parser.add_argument("photos", nargs="*", metavar="photo", help="a JPEG or PNG file, or - for standard input")
+    parser.add_argument("photos", nargs="*", metavar="photo", help=f"a {FORMAT_NAMES} file, or - for standard input")
     parser.add_argument("--json", action="store_true", help="one line of JSON a photo, as the service answers it")
     parser.add_argument("--annotate", type=Path, metavar="DIR", help="also write photos with the faces marked here")
+    parser.add_argument(
+        "--detail",
+        choices=DETAILS,
+        default=STANDARD,
+        help="how closely to look: the largest faces only, or small ones too",
+    )
     parser.add_argument("--version", action="store_true", help="of the package, the model and what runs it")
     arguments = parser.parse_args()
     if not arguments.photos and not arguments.version:

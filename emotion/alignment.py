@@ -10,6 +10,7 @@ import numpy as np
 
 from emotion.detection import Detection
 from emotion.labels import INPUT_SIZE
+from emotion.pyramid import Pyramid
 
 Point = tuple[float, float]
 """x, y in pixels of the image, origin at its top left corner."""
@@ -21,9 +22,12 @@ that a face costs the same however large it is in the photo."""
 MAX_TILT = 45.0
 """Degrees. The detector finds upright faces, so a steeper line between the eyes means that the landmarks are wrong."""
 
-MAX_SAMPLES = 384
-"""A crop is sampled at a multiple of its size, up to this many pixels a side, and averaged down, so that large faces
-do not alias."""
+NEAREST_STEP = 0.75
+"""Pixels of the halved copy per sample, from which on it is used: it then has between 0.75 and 1.5."""
+
+SAMPLES = 4
+"""A crop is sampled at a multiple of its size, up to this, and averaged down: large faces do not alias. At a
+multiple of two the crops lose sharpness that the network was trained on."""
 
 
 @dataclass(frozen=True)
@@ -66,17 +70,17 @@ class Aligner:
     def __init__(self, model: Path) -> None:
         self._predictor = dlib.shape_predictor(str(model))
 
-    def align(self, image: np.ndarray, face: Detection) -> tuple[Landmarks, np.ndarray]:
-        """Landmarks and the crop, grey uint8 `[48, 48]`, of a face in a BGR uint8 image `[height, width, 3]`."""
-        landmarks = self.landmarks(image, face)
-        return landmarks, crop(image, face, landmarks)
+    def align(self, photo: Pyramid, face: Detection) -> tuple[Landmarks, np.ndarray]:
+        """Landmarks and the crop, grey uint8 `[48, 48]`, of a face in a photo; both in pixels of the full image."""
+        landmarks = self.landmarks(photo, face)
+        return landmarks, crop(photo, face, landmarks)
 
-    def landmarks(self, image: np.ndarray, face: Detection) -> Landmarks:
-        """Landmarks of a face in a BGR uint8 image `[height, width, 3]`."""
+    def landmarks(self, photo: Pyramid, face: Detection) -> Landmarks:
+        """Landmarks of a face in a photo, in its pixels."""
         box_side = math.sqrt(face.width * face.height)
         reach = box_side * LANDMARK_REACH
         centre = _centre(face)
-        patch = extract_square(image, centre, reach, 0.0, LANDMARK_SIZE)
+        patch = extract_square(photo, centre, reach, 0.0, LANDMARK_SIZE)
         margin = round(LANDMARK_SIZE * (1 - 1 / LANDMARK_REACH) / 2)
         box = dlib.rectangle(margin, margin, LANDMARK_SIZE - margin - 1, LANDMARK_SIZE - margin - 1)
         found = np.array([(part.x, part.y) for part in self._predictor(patch, box).parts()], dtype=np.float64)
@@ -86,7 +90,7 @@ class Aligner:
         return Landmarks(_point(left_eye), _point(right_eye), _point(nose))
 
 
-def crop(image: np.ndarray, face: Detection, landmarks: Landmarks, framing: Framing = FRAMING) -> np.ndarray:
+def crop(photo: Pyramid, face: Detection, landmarks: Landmarks, framing: Framing = FRAMING) -> np.ndarray:
     """The levelled crop, grey uint8 `[48, 48]`, framed as FER-2013 frames its faces."""
     angle = math.radians(landmarks.tilt)
     across, down = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
@@ -94,37 +98,33 @@ def crop(image: np.ndarray, face: Detection, landmarks: Landmarks, framing: Fram
     eyes = (np.array(landmarks.left_eye) + np.array(landmarks.right_eye)) / 2
     sideways = framing.toward_eyes * float((eyes - centre) @ across)
     middle = centre + sideways * across + framing.down * face.height * down
-    return extract_square(image, _point(middle), framing.side * face.height, landmarks.tilt, INPUT_SIZE)
+    return extract_square(photo, _point(middle), framing.side * face.height, landmarks.tilt, INPUT_SIZE, SAMPLES)
 
 
-def extract_square(
-    image: np.ndarray,
-    centre: Point,
-    side: float,
-    tilt: float,
-    size: int,
+def extract_square(  # noqa: PLR0913, PLR0917
+    photo: Pyramid, centre: Point, side: float, tilt: float, size: int, samples: int = 1
 ) -> np.ndarray:
-    """A square of a BGR image, turned back by `tilt` degrees, as grey uint8 `[size, size]`, averaged, not aliased.
+    """A square of a photo, turned back by `tilt` degrees, as grey uint8 `[size, size]`.
 
-    `centre` and `side` are in pixels of the image. What lies outside the image repeats its edge.
+    `centre` and `side` are in pixels of the full image; what lies outside it repeats its edge. It is taken from the
+    halved copy that has about as many pixels there as are sampled: up to `samples` a side for each of the square's.
     """
-    oversampling = min(max(round(side / size), 1), MAX_SAMPLES // size)
-    fine = size * oversampling
-    step = side / fine
+    fine = size * min(max(round(side / size), 1), samples)
+    level = photo.level(side / fine / NEAREST_STEP)
+    step = side / fine / 2**level
     cosine, sine = math.cos(math.radians(tilt)) * step, math.sin(math.radians(tilt)) * step
     half = (fine - 1) / 2
-    # From a fine pixel's index to the image's; OpenCV counts from the first pixel's centre, we from its corner.
+    x, y = centre[0] / 2**level, centre[1] / 2**level
+    # From a fine pixel's index to the copy's; OpenCV counts from the first pixel's centre, we from its corner.
     to_image = np.array(
         [
-            [cosine, -sine, centre[0] - 0.5 - half * (cosine - sine)],
-            [sine, cosine, centre[1] - 0.5 - half * (sine + cosine)],
+            [cosine, -sine, x - 0.5 - half * (cosine - sine)],
+            [sine, cosine, y - 0.5 - half * (sine + cosine)],
         ]
     )
-    sampled = cv2.warpAffine(
-        image, to_image, (fine, fine), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
-    )
-    grey = cv2.cvtColor(sampled, cv2.COLOR_BGR2GRAY)
-    return grey if oversampling == 1 else cv2.resize(grey, (size, size), interpolation=cv2.INTER_AREA)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    sampled = cv2.warpAffine(photo.grey(level), to_image, (fine, fine), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return sampled if fine == size else cv2.resize(sampled, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def _centre(face: Detection) -> Point:

@@ -26,6 +26,9 @@ def answer(
         image=contract.Size(width=result.width, height=result.height),
         faces=tuple(_face(face) for face in result.faces),
         timings_ms={stage: round(result.timings_ms[stage], 2) for stage in contract.STAGES},
+        detail=result.detail,
+        turned=result.turned,
+        left_out=result.left_out,
     )
     return enforced(analysis, policy) if policy else analysis
 

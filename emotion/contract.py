@@ -7,7 +7,7 @@ that a client needs none of the pipeline's libraries.
 
 import base64
 import json
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -42,15 +42,31 @@ class Format(NamedTuple):
     suffixes: tuple[str, ...]
 
 
-FORMATS = (Format("JPEG", "image/jpeg", (".jpg", ".jpeg")), Format("PNG", "image/png", (".png",)))
-
-ACCEPTED = (
-    f"{' or '.join(each.name for each in FORMATS)}, up to {MAX_PIXELS // 10**6} megapixels and {MAX_BODY // 2**20} MB"
+FORMATS = (
+    Format("JPEG", "image/jpeg", (".jpg", ".jpeg")),
+    Format("PNG", "image/png", (".png",)),
+    Format("WebP", "image/webp", (".webp",)),
 )
+
+FORMAT_NAMES = f"{', '.join(each.name for each in FORMATS[:-1])} or {FORMATS[-1].name}"
+
+ACCEPTED = f"{FORMAT_NAMES}, up to {MAX_PIXELS // 10**6} megapixels and {MAX_BODY // 2**20} MB"
 """What may be sent, in words."""
 
 SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
 """How the names of files in these formats end, in lower case."""
+
+MAX_FACES = 200
+"""Most faces that are read in one photo, the largest ones; the answer says how many were left out."""
+
+Detail = Literal["fast", "standard", "thorough"]
+"""How closely to look for faces. `fast`: the largest ones only. `standard`: all that can be read, from 20 pixels or 2 %
+of the long side on, whichever is more. `thorough`: as small as the detector finds them at up to 1,920 pixels."""
+
+DETAILS: tuple[Detail, ...] = get_args(Detail)
+
+STANDARD: Detail = "standard"
+"""How closely is looked where nothing else is asked for."""
 
 # --- errors -----------------------------------------------------------------------------------------------------------
 
@@ -65,6 +81,7 @@ class ErrorKind(NamedTuple):
 
 EMPTY_BODY = ErrorKind(400, "empty_body", "nothing was sent")
 INVALID_IMAGE = ErrorKind(400, "invalid_image", f"damaged, or a side below {MIN_SIDE} pixels")
+INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`detail` is none of {', '.join(DETAILS)}")
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
 UNREADABLE_FORM = ErrorKind(400, "unreadable_form", "the form could not be read; send the photo as the body")
 NOT_FOUND = ErrorKind(404, "not_found", "another path or method")
@@ -74,15 +91,15 @@ IMAGE_TOO_LARGE = ErrorKind(
     "image_too_large",
     f"over {MAX_BODY // 2**20} MiB, over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels",
 )
-UNSUPPORTED_FORMAT = ErrorKind(415, "unsupported_format", f"neither {' nor '.join(each.name for each in FORMATS)}")
+UNSUPPORTED_FORMAT = ErrorKind(415, "unsupported_format", f"not {FORMAT_NAMES}")
 NOT_ANSWERED = ErrorKind(502, "not_answered", "the worker that held the photo ended; try once more at most")
 BUSY = ErrorKind(503, "busy", f"{MAX_WAITING} photos are waiting already; try again after `Retry-After`")
 NOT_READY = ErrorKind(
     503, "not_ready", "no worker can answer, or the service is stopping; try again after `Retry-After`"
 )
 
-IMAGE_ERRORS = (EMPTY_BODY, INVALID_IMAGE, TRUNCATED_IMAGE, IMAGE_TOO_LARGE, UNSUPPORTED_FORMAT)
-"""What can be wrong with the photo itself; sending it again does not help."""
+IMAGE_ERRORS = (EMPTY_BODY, INVALID_IMAGE, INVALID_PARAMETER, TRUNCATED_IMAGE, IMAGE_TOO_LARGE, UNSUPPORTED_FORMAT)
+"""What can be wrong with the photo and what is asked of it; sending it again does not help."""
 
 ERRORS = tuple(sorted((*IMAGE_ERRORS, UNREADABLE_FORM, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY)))
 """Every kind, ordered by status."""
@@ -270,6 +287,13 @@ class Analysis(_Part):
     """Largest first; an image without faces is not an error."""
     timings_ms: Annotated[dict[str, float], Field(json_schema_extra={"required": list(STAGES)})]
     """Milliseconds of each stage; `classify` counts the whole call, which several photos may have shared."""
+    detail: Detail = STANDARD
+    """How closely the photo was looked at."""
+    turned: Literal[0, 90, 180, 270] = 0
+    """Degrees by which the upright image must be turned clockwise for its faces to stand upright. Boxes and landmarks
+    are in pixels of the image before that turn; left and right are as seen after it."""
+    left_out: Annotated[int, Field(ge=0)] = 0
+    """Faces that were found and are not among these: those beyond the 200 largest, and what the policy leaves out."""
     policy: Policy | None = None
     """The policy that the answer went through, if the server has one."""
 

@@ -3,6 +3,7 @@
     ImageError
     ├── EmptyBody
     ├── InvalidImage
+    ├── InvalidParameter
     ├── TruncatedImage
     ├── ImageTooLarge
     └── UnsupportedFormat
@@ -33,6 +34,12 @@ class InvalidImage(ImageError):
     kind = contract.INVALID_IMAGE
 
 
+class InvalidParameter(ImageError):
+    """The request asks for something that does not exist."""
+
+    kind = contract.INVALID_PARAMETER
+
+
 class TruncatedImage(ImageError):
     """The end of the file is missing."""
 
@@ -46,6 +53,6 @@ class ImageTooLarge(ImageError):
 
 
 class UnsupportedFormat(ImageError):
-    """The bytes are neither JPEG nor PNG."""
+    """The bytes are in no format that is read."""
 
     kind = contract.UNSUPPORTED_FORMAT

@@ -11,21 +11,26 @@ import numpy as np
 
 from emotion.alignment import Aligner, Landmarks
 from emotion.classifier import Classifier, OnnxClassifier, probabilities
-from emotion.contract import Reason
-from emotion.detection import Detection, Detector
+from emotion.contract import MAX_FACES, STANDARD, Detail, Reason
+from emotion.detection import Detection, Detector, long_side_needed, smallest_wanted
 from emotion.errors import ImageError, InvalidImage
-from emotion.image import decode
+from emotion.image import Decoded, decode_reduced
 from emotion.labels import INPUT_SIZE, LABELS, Emotion
+from emotion.pyramid import Pyramid
 from emotion.quality import Quality, measure
+from emotion.turning import Turn, detect_turned, sent_box, sent_landmarks
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
 
-NETWORK, DETECTOR, LANDMARKS = "emotion.onnx", "centerface.onnx", "shape_predictor_5_face_landmarks.dat"
-"""The model files: the trained network, CenterFace, and dlib's 5-point landmark predictor."""
+NETWORK, DETECTOR, LANDMARKS = "emotion.onnx", "centerface-int8.onnx", "shape_predictor_5_face_landmarks.dat"
+"""The model files: the trained network, CenterFace in int8, and dlib's 5-point landmark predictor."""
 
 CLASSIFY_AT_ONCE = 64
 """Most faces in one call of the network; bounds memory for photos of crowds."""
+
+WIDTH_TO_CROP = 1.4
+"""Side of a face's crop per width of its box, which is about 1.27 times as high as wide."""
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,19 @@ class Face:
 class Result:
     """The faces of one image, largest first; size in pixels of the upright image; milliseconds by stage.
 
-    `classify` is the time for the whole batch, or 0 for an image without faces.
+    `classify` is the time for the whole batch, or 0 for an image without faces. `detail`: how closely was looked.
+    `turned`: by how many degrees (0, 90, 180, 270) the image, upright by its EXIF tag, must be turned clockwise for its
+    faces to stand upright; boxes and landmarks are in pixels of the image before that turn, left and right are those
+    after it. `left_out`: how many faces beyond the largest 200 were found and not read.
     """
 
     width: int
     height: int
     faces: tuple[Face, ...]
     timings_ms: dict[str, float]
+    detail: Detail = STANDARD
+    turned: Turn = 0
+    left_out: int = 0
 
 
 class Pipeline:
@@ -92,9 +103,15 @@ class Pipeline:
                 )
         return cls(OnnxClassifier(folder / NETWORK), Detector(folder / DETECTOR), Aligner(folder / LANDMARKS))
 
-    def __call__(self, images: Sequence[bytes | bytearray]) -> list[Result | ImageError]:
-        """A result or an error for each encoded image, in their order; one bad image leaves the others alone."""
-        prepared = [self._prepare(data) for data in images]
+    def __call__(
+        self, images: Sequence[bytes | bytearray], detail: Detail | Sequence[Detail] = STANDARD
+    ) -> list[Result | ImageError]:
+        """A result or an error for each encoded image, in their order; one bad image leaves the others alone.
+
+        `detail`: how closely to look at all of them, or at each.
+        """
+        details = [detail] * len(images) if isinstance(detail, str) else detail
+        prepared = [self._prepare(data, wanted) for data, wanted in zip(images, details, strict=True)]
         crops = [crop for image in prepared if isinstance(image, _Prepared) for crop in image.crops]
         clock: dict[str, float] = {}
         with _timed(clock, "classify"):
@@ -106,7 +123,9 @@ class Pipeline:
                 continue
             faces = tuple(Face(*found, next(answers)) for found in image.faces)
             timings = image.timings_ms | ({"classify": clock["classify"]} if faces else {"classify": 0.0})
-            results.append(Result(image.width, image.height, faces, timings))
+            results.append(
+                Result(image.width, image.height, faces, timings, image.detail, image.turned, image.left_out)
+            )
         return results
 
     def classify(self, crops: Sequence[np.ndarray]) -> list[tuple[float, ...]]:
@@ -124,26 +143,38 @@ class Pipeline:
         for count in (1, 2, 4, 8):
             self.classify([np.zeros((INPUT_SIZE, INPUT_SIZE), dtype=np.uint8)] * count)
 
-    def _prepare(self, data: bytes | bytearray) -> "_Prepared | ImageError":
+    def _prepare(self, data: bytes | bytearray, detail: Detail) -> "_Prepared | ImageError":
         timings: dict[str, float] = {}
         try:
             with _timed(timings, "decode"):
-                image = decode(data)
+                image = decode_reduced(data, long_side_needed(detail))
             with _timed(timings, "detect"):
-                detections = self._detector.detect(image)
+                turned, photo, found = detect_turned(self._detector, Pyramid(image.pixels), detail)
+                read = found[:MAX_FACES]
+            with _timed(timings, "decode"):
+                finer = _finer(data, image, read, detail)
             with _timed(timings, "align"):
-                aligned = [self._aligner.align(image, detection) for detection in detections]
+                if finer is not image:
+                    read = [_enlarged_box(face, image.reduction // finer.reduction) for face in read]
+                    photo, image = Pyramid(finer.pixels).turned(turned // 90), finer
+                aligned = [self._aligner.align(photo, face) for face in read]
         except ImageError as error:
             return error
         except (cv2.error, MemoryError):
             # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one.
             return InvalidImage("the image cannot be processed")
-        height, width = image.shape[:2]
+        height, width = image.pixels.shape[:2]
         faces = [
-            (detection, landmarks, measure(crop, detection, landmarks, width, height))
-            for detection, (landmarks, crop) in zip(detections, aligned, strict=True)
+            (
+                _enlarged_box(sent_box(face, turned, width, height), image.reduction),
+                _enlarged_landmarks(sent_landmarks(landmarks, turned, width, height), image.reduction),
+                measure(crop, face, landmarks, photo.width, photo.height, image.reduction),
+            )
+            for face, (landmarks, crop) in zip(read, aligned, strict=True)
         ]
-        return _Prepared(width, height, faces, [crop for _, crop in aligned], timings)
+        crops = [crop for _, crop in aligned]
+        left_out = len(found) - len(read)
+        return _Prepared(image.width, image.height, faces, crops, timings, detail, turned, left_out)
 
 
 @dataclass(frozen=True)
@@ -155,10 +186,32 @@ class _Prepared:
     faces: list[tuple[Detection, Landmarks, Quality]]
     crops: list[np.ndarray]
     timings_ms: dict[str, float]
+    detail: Detail
+    turned: Turn
+    left_out: int
+
+
+def _finer(data: bytes | bytearray, image: Decoded, faces: list[Detection], detail: Detail) -> Decoded:
+    """The image decoded so large that its smallest face, if it was wanted at all, fills a crop with pixels."""
+    if image.reduction == 1 or not faces:
+        return image
+    long_side = max(image.width, image.height)
+    smallest = max(faces[-1].width * image.reduction, smallest_wanted(long_side, detail))
+    needed = long_side * INPUT_SIZE / (smallest * WIDTH_TO_CROP)
+    return image if needed <= max(image.pixels.shape[:2]) else decode_reduced(data, needed)
+
+
+def _enlarged_box(face: Detection, factor: int) -> Detection:
+    return Detection(face.x * factor, face.y * factor, face.width * factor, face.height * factor, face.confidence)
+
+
+def _enlarged_landmarks(marks: Landmarks, factor: int) -> Landmarks:
+    left, right, nose = ((x * factor, y * factor) for x, y in (marks.left_eye, marks.right_eye, marks.nose))
+    return Landmarks(left, right, nose)
 
 
 @contextmanager
 def _timed(clock: dict[str, float], stage: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
-    clock[stage] = (time.perf_counter() - started) * 1000
+    clock[stage] = clock.get(stage, 0.0) + (time.perf_counter() - started) * 1000

@@ -49,7 +49,8 @@ def enforced(analysis: Analysis, policy: Policy) -> Analysis:
     if policy.most_faces is not None:
         allowed = allowed[: policy.most_faces]
     faces = tuple(_withheld(face, policy) for face in allowed)
-    return analysis.model_copy(update={"faces": faces, "policy": policy})
+    left_out = analysis.left_out + len(analysis.faces) - len(faces)
+    return analysis.model_copy(update={"faces": faces, "left_out": left_out, "policy": policy})
 
 
 def _withheld(face: Face, policy: Policy) -> Face:

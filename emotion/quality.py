@@ -71,14 +71,27 @@ class Quality:
         return tuple(_beyond(self, limits))
 
 
-def measure(crop: np.ndarray, face: Detection, landmarks: Landmarks, width: int, height: int) -> Quality:
-    """The quality of a face in a photo of `width` × `height` pixels, from its crop, grey uint8 `[48, 48]`."""
+def measure(  # noqa: PLR0913, PLR0917
+    crop: np.ndarray, face: Detection, landmarks: Landmarks, width: int, height: int, reduction: int = 1
+) -> Quality:
+    """The quality of a face in a photo of `width` × `height` pixels, from its crop, grey uint8 `[48, 48]`.
+
+    `reduction`: how many times larger the photo was before it was decoded.
+    """
     sharpness, noise, brightness, contrast, clipped = measure_crop(crop)
     across = min(face.x + face.width, width) - max(face.x, 0)
     down = min(face.y + face.height, height) - max(face.y, 0)
     inside = max(across, 0.0) * max(down, 0.0) / (face.width * face.height)
     return Quality(
-        face.width, sharpness, noise, brightness, contrast, clipped, landmarks.tilt, _turn(landmarks), inside
+        face.width * reduction,
+        sharpness,
+        noise,
+        brightness,
+        contrast,
+        clipped,
+        landmarks.tilt,
+        _turn(landmarks),
+        inside,
     )
 
 

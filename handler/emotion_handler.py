@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from ts.context import Context
@@ -17,8 +17,8 @@ from ts.torch_handler.base_handler import BaseHandler
 
 from emotion import policy
 from emotion.answer import answer
-from emotion.contract import IMAGE_ERRORS, REASONS, STAGES, JsonRequest
-from emotion.errors import EmptyBody, ImageError, InvalidImage
+from emotion.contract import DETAILS, FORMAT_NAMES, IMAGE_ERRORS, REASONS, STAGES, STANDARD, Detail, JsonRequest
+from emotion.errors import EmptyBody, ImageError, InvalidImage, InvalidParameter
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
 
@@ -34,6 +34,13 @@ LONGEST_REQUEST = 300.0
 """Seconds; a start further back, or in the future, means a wrong clock, and is ignored."""
 
 JSON_FORM = '{"image": "<base64>"}'
+
+
+class Photo(NamedTuple):
+    """An encoded image, and how closely to look at it."""
+
+    image: bytes | bytearray
+    detail: Detail
 
 
 class EmotionHandler(BaseHandler):  # type: ignore[misc]
@@ -58,13 +65,14 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         self._metric("emotion_batch_seconds", MetricTypes.HISTOGRAM, time.perf_counter() - started)
         return answers
 
-    def preprocess(self, data: list[Row]) -> list[bytes | bytearray | ImageError]:
-        """The encoded image of each request, or the error that stands in its place."""
-        return [_image_bytes(row) for row in data]
+    def preprocess(self, data: list[Row]) -> list[Photo | ImageError]:
+        """The photo of each request, or the error that stands in its place."""
+        return [_photo(row) for row in data]
 
-    def inference(self, data: list[bytes | bytearray | ImageError]) -> list[Result | ImageError]:
-        """Run the pipeline over those requests that hold an image."""
-        results = iter(self.pipeline([item for item in data if not isinstance(item, ImageError)]))
+    def inference(self, data: list[Photo | ImageError]) -> list[Result | ImageError]:
+        """Run the pipeline over those requests that hold a photo."""
+        photos = [item for item in data if not isinstance(item, ImageError)]
+        results = iter(self.pipeline([photo.image for photo in photos], [photo.detail for photo in photos]))
         return [item if isinstance(item, ImageError) else next(results) for item in data]
 
     def postprocess(self, data: list[Result | ImageError]) -> list[str]:
@@ -143,6 +151,18 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         self.context.metrics.get_metric(name, kind).add_or_update(round(value, 4), list(dimensions))
 
 
+def _photo(row: Row) -> Photo | ImageError:
+    """The request's image and its query parameter `detail`, which TorchServe hands over like a form's part."""
+    asked = row.get("detail", STANDARD)
+    name = bytes(asked).decode("ascii", "replace") if isinstance(asked, (bytes, bytearray)) else asked
+    # Looked for among the allowed values, as anything may have been sent, even JSON.
+    detail = next((allowed for allowed in DETAILS if allowed == name), None)
+    if detail is None:
+        return InvalidParameter(f"detail must be one of {', '.join(DETAILS)}")
+    image = _image_bytes(row)
+    return image if isinstance(image, ImageError) else Photo(image, detail)
+
+
 def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
     """A raw body, the multipart field `data`, or `{"image": "<base64>"}`."""
     body = row.get("data")
@@ -160,4 +180,4 @@ def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
     except ValidationError as error:
         if error.errors(include_input=False)[0]["type"] == "json_invalid":
             return InvalidImage(f"the JSON body cannot be read; expected {JSON_FORM}")
-        return InvalidImage(f"the JSON body must be {JSON_FORM}, with plain base64 of a JPEG or PNG file")
+        return InvalidImage(f"the JSON body must be {JSON_FORM}, with plain base64 of a {FORMAT_NAMES} file")

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from emotion.classifier import OnnxClassifier
+from emotion.contract import STANDARD, Detail
 from emotion.pipeline import Pipeline, Result
 from training import third_party
 
@@ -64,10 +65,10 @@ def tool(name: str, package: str) -> str:
     return path
 
 
-def analyse(pipeline: Pipeline, *photos: bytes) -> list[Result]:
+def analyse(pipeline: Pipeline, *photos: bytes, detail: Detail = STANDARD) -> list[Result]:
     """The results of photos that must all be good."""
     results = []
-    for result in pipeline(photos):
+    for result in pipeline(photos, detail):
         assert isinstance(result, Result), result
         results.append(result)
     return results

@@ -16,6 +16,7 @@ from sklearn.linear_model import HuberRegressor
 from emotion.alignment import Aligner, Framing
 from emotion.detection import Detector
 from emotion.labels import INPUT_SIZE
+from emotion.pyramid import Pyramid
 from training import third_party
 from training.canvas import ENLARGEMENT, place_on_canvas
 from training.data import DataError, load_splits
@@ -42,7 +43,7 @@ def fit_framing(images: np.ndarray) -> tuple[Framing, int]:
     The side is a median ratio; the centre a Huber regression (Huber 1964), because some landmarks are far off. Also
     returns the number of faces found.
     """
-    detector = Detector(third_party.fetch(third_party.CENTERFACE))
+    detector = Detector(third_party.INT8_DETECTOR)
     aligner = Aligner(third_party.fetch(third_party.LANDMARKS))
     side = INPUT_SIZE * ENLARGEMENT
     ratios, downs, eyes, centres = [], [], [], []
@@ -52,7 +53,7 @@ def fit_framing(images: np.ndarray) -> tuple[Framing, int]:
         if not faces:
             continue
         face = faces[0]
-        marks = aligner.landmarks(photo, face)
+        marks = aligner.landmarks(Pyramid(photo), face)
         centre_x, centre_y = face.x + face.width / 2, face.y + face.height / 2
         ratios.append(side / face.height)
         downs.append((top + side / 2 - centre_y) / face.height)

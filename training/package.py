@@ -37,7 +37,7 @@ def main() -> None:
 def package(model: Path, out: Path) -> None:
     """Archive the handler, the pipeline, the weights and the verified third-party models into `out`."""
     classifier = OnnxClassifier(model)
-    detector = third_party.fetch(third_party.CENTERFACE)
+    detector = third_party.INT8_DETECTOR
     landmarks = third_party.fetch(third_party.LANDMARKS)
     with tempfile.TemporaryDirectory(prefix="emotion-mar-") as scratch:
         root = Path(scratch) / "root"

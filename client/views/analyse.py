@@ -12,7 +12,7 @@ from client.concurrency import bounded_map
 from client.paste import paste_into_uploader
 from client.photos import prepare
 from client.results import Outcome
-from emotion.contract import ACCEPTED, SUFFIXES
+from emotion.contract import ACCEPTED, DETAILS, STANDARD, SUFFIXES, Analysis, Detail
 
 SAMPLES = Path(__file__).resolve().parent.parent / "samples"
 
@@ -22,11 +22,12 @@ SHOWN_PIXELS = 1400
 
 @dataclass(frozen=True)
 class Source:
-    """A photo that the user gave; `key` is unique in the session."""
+    """A photo that the user gave, and how closely to look at it; `key` is unique in the session for both together."""
 
     key: str
     name: str
     data: bytes
+    detail: Detail
 
 
 def show() -> None:
@@ -40,7 +41,8 @@ def show() -> None:
         way = _choose_way()
     with right:
         threshold = _threshold()
-    sources = _choose(way)
+        detail = _detail()
+    sources = _choose(way, detail)
     st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
     _forget_all_but(sources)
     if not sources:
@@ -63,26 +65,30 @@ def _choose_way() -> str | None:
     )
 
 
-def _choose(way: str | None) -> list[Source]:
+def _choose(way: str | None, detail: Detail) -> list[Source]:
     """The photos that the user wants analysed."""
     if way == "Camera":
         picture = st.camera_input("Take a picture")
-        return [Source(picture.file_id, "camera.jpg", picture.getvalue())] if picture else []
+        return [_source(picture.file_id, "camera.jpg", picture.getvalue(), detail)] if picture else []
     if way == "Samples":
-        return _choose_samples()
+        return _choose_samples(detail)
     uploads = st.file_uploader(
         f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
         type=SUFFIXES,
         accept_multiple_files=True,
     )
     paste_into_uploader()
-    return [Source(upload.file_id, upload.name, upload.getvalue()) for upload in uploads]
+    return [_source(upload.file_id, upload.name, upload.getvalue(), detail) for upload in uploads]
 
 
-def _choose_samples() -> list[Source]:
+def _source(name_in_session: str, name: str, data: bytes, detail: Detail) -> Source:
+    return Source(f"{name_in_session} {detail}", name, data, detail)
+
+
+def _choose_samples(detail: Detail) -> list[Source]:
     paths = {path.stem.replace("-", " "): path for path in sorted(SAMPLES.glob("*.jpg"))}
     chosen = st.pills("Sample photos, in the public domain", list(paths), selection_mode="multi")
-    return [Source(f"sample {name}", paths[name].name, paths[name].read_bytes()) for name in chosen]
+    return [_source(f"sample {name}", paths[name].name, paths[name].read_bytes(), detail) for name in chosen]
 
 
 def _forget_all_but(sources: Sequence[Source]) -> None:
@@ -114,7 +120,7 @@ def _look(client: EmotionClient, source: Source) -> Outcome:
     """Runs in a thread of its own, where Streamlit's functions cannot be used."""
     photo = prepare(source.name, source.data)
     try:
-        answer: Answer | ServiceError = client.analyse(photo.data)
+        answer: Answer | ServiceError = client.analyse(photo.data, source.detail)
     except ServiceError as error:
         answer = error
     metrics.record(answer)
@@ -132,6 +138,17 @@ def _threshold() -> float:
         help="The page “Model performance” shows what leaving out uncertain faces buys.",
     )
     return percent / 100
+
+
+def _detail() -> Detail:
+    words = {
+        "fast": "Largest faces only, fastest",
+        "standard": "Faces that can be read",
+        "thorough": "Small faces too, slower",
+    }
+    return st.selectbox(
+        "Look for", DETAILS, index=DETAILS.index(STANDARD), format_func=words.__getitem__, key="detail", width="stretch"
+    )
 
 
 def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
@@ -208,12 +225,25 @@ def _show_outcome(outcome: Outcome, threshold: float) -> None:
             f"{_count(len(outcome.faces))} · answered in **{answer.round_trip * 1000:.0f} ms** "
             f"by {model.name} {model.version}"
         )
+        if remark := _remark(answer.analysis):
+            st.caption(f":material/info: {remark}")
 
 
 def _count(faces: int) -> str:
     if faces == 0:
         return "No face"
     return "1 face" if faces == 1 else f"{faces} faces, largest first"
+
+
+def _remark(analysis: Analysis) -> str:
+    """What else there is to know of how the photo was read; "" if nothing."""
+    turns = {0: "", 90: "a quarter turn to the right", 180: "upside down", 270: "a quarter turn to the left"}
+    remarks = []
+    if analysis.turned:
+        remarks.append(f"The faces were read with the photo turned: {turns[analysis.turned]}.")
+    if analysis.left_out:
+        remarks.append(f"{analysis.left_out} smaller faces were found and not read.")
+    return " ".join(remarks)
 
 
 def _show_error(error: ServiceError) -> None:

@@ -43,7 +43,8 @@ REQUESTS = {
 def files() -> st.SearchStrategy[bytes]:
     """Photos, whole, cut off and scratched; files that claim to have any size; and what is no image."""
     face = Image.open(photo_path("smiling")).convert("RGB").resize((160, 160))
-    photos = st.sampled_from([encoded(face, "JPEG"), encoded(face), encoded(face.convert("LA"))])
+    kinds = [encoded(face, "JPEG"), encoded(face), encoded(face.convert("LA")), encoded(face, "WEBP")]
+    photos = st.sampled_from(kinds)
     places, scratches = st.floats(0, 1), st.binary(max_size=8)
     sides = st.sampled_from([1, MIN_SIDE - 1, MIN_SIDE, MAX_PIXELS // MAX_SIDE, MAX_SIDE, MAX_SIDE + 1])
     return st.one_of(
@@ -71,7 +72,9 @@ def operation(method: str, form: str) -> Any:
 @pytest.fixture(scope="module", autouse=True)
 def photos_for_schemathesis() -> None:
     """By itself it would send bytes that are no image, and see one error."""
-    schemathesis.openapi.media_type("application/octet-stream", files(), aliases=["image/jpeg", "image/png"])
+    schemathesis.openapi.media_type(
+        "application/octet-stream", files(), aliases=["image/jpeg", "image/png", "image/webp"]
+    )
     schemathesis.openapi.format("byte", files().map(lambda file: base64.b64encode(file).decode()))
 
 

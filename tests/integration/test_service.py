@@ -4,6 +4,7 @@ import base64
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import EmotionClient
-from emotion.contract import STAGES, Analysis
+from emotion.contract import DETAILS, STAGES, Analysis, Detail
 from emotion.labels import LABELS
 from serving.addresses import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
@@ -50,7 +51,8 @@ def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.
     assert response.status_code == 200
     assert response.headers["content-type"] == "application/json"
     answer = response.json()
-    assert set(answer) == {"model", "image", "faces", "timings_ms", "policy"}
+    assert set(answer) == set(Analysis.model_fields)
+    assert (answer["detail"], answer["turned"], answer["left_out"]) == ("standard", 0, 0)
     served = load_classifier(MODEL)
     assert answer["model"] == {"name": "emotion", "version": served.version, "runtime": "onnxruntime int8"}
     assert answer["image"] == {"width": 512, "height": 512}
@@ -102,6 +104,52 @@ def test_json_that_holds_no_image_is_refused(server: Addresses, http: requests.S
     response = post(http, server, body, "application/json")
     assert response.status_code in {400, 415}
     assert response.json()["error"]["code"] in {"invalid_image", "unsupported_format"}
+
+
+@pytest.mark.parametrize("detail", DETAILS)
+@pytest.mark.parametrize("form", ["raw", "multipart", "json"])
+def test_how_closely_to_look_is_asked_for_in_the_address(
+    server: Addresses, http: requests.Session, form: str, detail: Detail
+) -> None:
+    photo = photo_bytes("group")
+    bodies: dict[str, dict[str, Any]] = {
+        "raw": {"data": photo, "headers": {"Content-Type": "application/octet-stream"}},
+        "multipart": {"files": {"data": ("us.jpg", photo)}},
+        "json": {"json": {"image": base64.b64encode(photo).decode()}},
+    }
+    response = http.post(server.predictions, params={"detail": detail}, timeout=TIMEOUT, **bodies[form])
+    assert response.status_code == 200
+    assert response.json()["detail"] == detail
+    assert len(response.json()["faces"]) == GROUP_FACES
+
+
+def test_the_client_asks_for_it_too(server: Addresses) -> None:
+    client = EmotionClient(f"http://127.0.0.1:{server.inference}", TIMEOUT)
+    assert client.analyse(photo_bytes("smiling"), "thorough").analysis.detail == "thorough"
+
+
+@pytest.mark.parametrize("detail", ["", "closely", "FAST", "\u00e9"])
+def test_another_detail_is_refused_with_the_allowed_ones(
+    server: Addresses, http: requests.Session, detail: str
+) -> None:
+    response = http.post(
+        server.predictions,
+        params={"detail": detail},
+        data=photo_bytes("smiling"),
+        headers={"Content-Type": "application/octet-stream"},
+        timeout=TIMEOUT,
+    )
+    assert response.status_code == 400
+    message = "detail must be one of fast, standard, thorough"
+    assert response.json() == {"error": {"code": "invalid_parameter", "message": message}}
+
+
+def test_a_photo_on_its_side_is_read_and_webp_too(server: Addresses, http: requests.Session) -> None:
+    portrait = Image.open(io.BytesIO(photo_bytes("smiling"))).convert("RGB")
+    sideways = encoded(portrait.transpose(Image.Transpose.ROTATE_90), "WEBP", quality=90)
+    answer = Analysis.model_validate_json(post(http, server, sideways, "image/webp").content)
+    assert answer.turned == 90
+    assert [face.emotion for face in answer.faces] == ["happy"]
 
 
 def test_multipart_without_the_field_says_which(server: Addresses, http: requests.Session) -> None:

@@ -20,7 +20,7 @@ import emotion
 from emotion import contract
 from emotion.answer import answer
 from emotion.image import decode
-from emotion.pipeline import Pipeline
+from emotion.pipeline import DETECTOR, LANDMARKS, NETWORK, Pipeline
 from serving.addresses import Addresses
 from tests.conftest import ROOT, photo_bytes, photo_path
 
@@ -90,9 +90,7 @@ def test_the_wheel_is_small_and_holds_the_models_and_their_licences(wheel: Path)
         metadata = archive.read(f"emotion_detection-{emotion.__version__}.dist-info/METADATA").decode()
     package = {str(path.relative_to(ROOT)) for path in (ROOT / "emotion").glob("*.py")}
     licences = {"emotion/licences/centerface.txt", "emotion/licences/dlib-landmarks.txt"}
-    models = {
-        f"emotion/models/{name}" for name in ("emotion.onnx", "centerface.onnx", "shape_predictor_5_face_landmarks.dat")
-    }
+    models = {f"emotion/models/{name}" for name in (NETWORK, DETECTOR, LANDMARKS)}
     assert held == package | licences | models
     assert all(f"License-File: {licence}" in metadata for licence in licences)
 
@@ -136,7 +134,7 @@ def test_one_bad_file_is_an_error_and_leaves_the_others_answered(installed: Inst
     done = installed.run("emotion", "--json", "notes.jpg", "missing.jpg", ".", "portrait.txt")
     assert done.returncode == 1
     assert done.stderr.decode().splitlines() == [
-        "error: notes.jpg: the file is neither JPEG nor PNG (unsupported_format)",
+        "error: notes.jpg: the file is not JPEG, PNG or WebP (unsupported_format)",
         "error: missing.jpg: No such file or directory (unreadable_file)",
         "error: .: Is a directory (unreadable_file)",
     ]

@@ -13,6 +13,7 @@ import pytest
 from emotion.alignment import crop
 from emotion.image import decode
 from emotion.pipeline import Pipeline
+from emotion.pyramid import Pyramid
 from tests.conftest import ARCHIVE, ROOT, analyse, photo_bytes, photo_path
 from training import third_party
 from training.package import NOT_SERVED
@@ -24,6 +25,7 @@ import emotion
 from emotion.alignment import crop
 from emotion.image import decode
 from emotion.pipeline import Pipeline
+from emotion.pyramid import Pyramid
 
 photo = Path(sys.argv[1]).read_bytes()
 (result,) = Pipeline.load(Path())([photo])
@@ -31,7 +33,7 @@ photo = Path(sys.argv[1]).read_bytes()
 print(json.dumps({
     "from": emotion.__file__,
     "torch": "torch" in sys.modules,
-    "crop": crop(decode(photo), face.detection, face.landmarks).tolist(),
+    "crop": crop(Pyramid(decode(photo)), face.detection, face.landmarks).tolist(),
     "probabilities": face.probabilities,
 }))
 """
@@ -55,7 +57,7 @@ def served_files() -> list[Path]:
 def test_the_archive_holds_the_handler_and_nothing_else(unpacked: Path) -> None:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
     package = {str(path.relative_to(ROOT)) for path in served_files()}
-    models = {"emotion.onnx", third_party.CENTERFACE.name, third_party.LANDMARKS.name}
+    models = {"emotion.onnx", third_party.INT8_DETECTOR.name, third_party.LANDMARKS.name}
     assert found == package | models | {"emotion_handler.py", "model-config.yaml", "MAR-INF/MANIFEST.json"}
 
 
@@ -77,7 +79,7 @@ def test_the_archive_computes_the_same_crop_and_probabilities(unpacked: Path, pi
     (result,) = analyse(pipeline, photo_bytes("smiling"))
     (face,) = result.faces
     np.testing.assert_allclose(shipped["probabilities"], face.probabilities, atol=1e-6)
-    here = crop(decode(photo_bytes("smiling")), face.detection, face.landmarks)
+    here = crop(Pyramid(decode(photo_bytes("smiling"))), face.detection, face.landmarks)
     np.testing.assert_array_equal(np.array(shipped["crop"]), here)
 
 

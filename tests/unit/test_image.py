@@ -1,6 +1,7 @@
 """Whatever people upload: decoded upright and in colour, or refused with a reason."""
 
 import contextlib
+import time
 
 import cv2
 import numpy as np
@@ -29,7 +30,9 @@ TURNS = {
 
 
 @pytest.mark.parametrize("orientation", TURNS)
-@pytest.mark.parametrize(("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA")])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("JPEG", "RGB"), ("PNG", "RGB"), ("PNG", "RGBA"), ("WEBP", "RGB"), ("WEBP", "RGBA")]
+)
 def test_every_exif_orientation_comes_out_upright(smiling: Image.Image, orientation: int, kind: str, mode: str) -> None:
     upright = smiling.crop((0, 0, 300, 200)).convert(mode)
     turn = TURNS[orientation]
@@ -87,11 +90,72 @@ def test_jpeg_size_is_read_from_its_header() -> None:
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
-@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_truncated_files_are_called_truncated(smiling: Image.Image, kind: str, keep: float) -> None:
     data = encoded(smiling, kind)
     with pytest.raises(TruncatedImage):
         decode(data[: int(len(data) * keep)])
+
+
+def webp(kind: str, width: int, height: int) -> bytes:
+    """The header of a WebP file that claims to have this size, in one of three forms, and no pixels."""
+    if kind == "VP8 ":
+        chunk = bytes(3) + b"\x9d\x01\x2a" + width.to_bytes(2, "little") + height.to_bytes(2, "little")
+    elif kind == "VP8L":
+        chunk = b"\x2f" + (width - 1 | height - 1 << 14).to_bytes(4, "little")
+    else:
+        chunk = bytes(4) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(3, "little")
+    chunk = kind.encode() + (20).to_bytes(4, "little") + chunk.ljust(20, b"\0")
+    return b"RIFF" + (len(chunk) + 4).to_bytes(4, "little") + b"WEBP" + chunk
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_webp_is_read(smiling: Image.Image, mode: str, lossless: bool) -> None:
+    data = encoded(smiling.convert(mode), "WEBP", lossless=lossless, quality=90)
+    header = read_header(data)
+    assert (header.width, header.height) == smiling.size
+    assert np.abs(decode(data)[:, :, ::-1].astype(int) - np.asarray(smiling)).mean() < 4
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_transparent_webp_shows_white(lossless: bool) -> None:
+    half = Image.new("RGBA", (64, 64), (10, 20, 30, 255))
+    half.paste((200, 0, 0, 0), (0, 0, 32, 64))
+    image = decode(encoded(half, "WEBP", lossless=lossless, quality=95))
+    assert (image[:, :24] == 255).all()
+    assert np.abs(image[:, 40:].astype(int) - [30, 20, 10]).max() < 12
+
+
+@pytest.mark.parametrize("kind", ["VP8 ", "VP8L"])
+def test_a_webps_size_is_checked_before_anything_is_decoded(kind: str) -> None:
+    with pytest.raises(ImageTooLarge, match="16000×16000"):
+        decode(webp(kind, 16_000, 16_000))
+    with pytest.raises(InvalidImage, match="shortest side"):
+        decode(webp(kind, 4, 40))
+    with pytest.raises(InvalidImage, match="damaged"):
+        decode(webp(kind, 100, 100))
+
+
+def test_a_webp_that_states_two_sizes_is_refused(smiling: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 1
+    extended = bytearray(encoded(smiling, "WEBP", exif=exif))
+    assert extended[12:16] == b"VP8X"
+    extended[24:27] = (15).to_bytes(3, "little")
+    with pytest.raises(InvalidImage, match="two sizes"):
+        decode(extended)
+
+
+def test_an_extended_webp_without_an_image_is_refused() -> None:
+    with pytest.raises(InvalidImage, match="holds no image"):
+        decode(webp("VP8X", 100, 100))
+
+
+def test_an_animated_webp_is_refused(smiling: Image.Image) -> None:
+    frames = [smiling.resize((64, 64)), smiling.resize((64, 64)).rotate(90)]
+    with pytest.raises(UnsupportedFormat, match="animated"):
+        decode(encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=100))
 
 
 def test_an_exif_thumbnail_does_not_hide_that_the_photo_is_truncated(smiling: Image.Image) -> None:
@@ -132,16 +196,36 @@ def test_bad_input_is_refused_with_its_reason(data: bytes, error: type[ImageErro
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"]), st.binary(max_size=400))
+@given(
+    st.sampled_from([b"", b"\xff\xd8", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\0\0\0WEBPVP8"]),
+    st.binary(max_size=400),
+)
 def test_no_bytes_raise_anything_but_an_image_error(start: bytes, rest: bytes) -> None:
     with contextlib.suppress(ImageError):
         assert decode(start + rest).ndim == 3
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.integers(0, 10_000), st.integers(0, 255), st.sampled_from(["JPEG", "PNG"]))
+@given(st.integers(0, 10_000), st.integers(0, 255), st.sampled_from(["JPEG", "PNG", "WEBP"]))
 def test_one_broken_byte_raises_nothing_but_an_image_error(position: int, value: int, kind: str) -> None:
     data = bytearray(encoded(Image.linear_gradient("L").resize((64, 64)), kind))
     data[position % len(data)] = value
     with contextlib.suppress(ImageError):
         assert decode(data).shape[2] == 3
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\xff\xd8" + b"\xff" * (16 << 20),
+        b"\xff\xd8" + b"\xff\xd0" * (8 << 20),
+        b"\xff\xd8" + b"\xff\xe0\x00\x02" * (4 << 20),
+        png_header(100, 100)[:33] + b"\x00\x00\x00\x00tEXt\x00\x00\x00\x00" * (1 << 20),
+    ],
+    ids=["fill bytes", "standalone markers", "empty segments", "empty chunks"],
+)
+def test_a_file_of_nothing_is_refused_in_no_time(data: bytes) -> None:
+    started = time.thread_time()
+    with pytest.raises(ImageError):
+        decode(data)
+    assert time.thread_time() - started < 0.05

@@ -14,6 +14,7 @@ from emotion.detection import Detection
 from emotion.errors import UnsupportedFormat
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
+from emotion.pyramid import Pyramid
 from tests.conftest import GROUP_FACES, analyse, encoded, photo_bytes, photo_path
 
 GOLDEN = Path(__file__).parent / "golden.json"
@@ -139,7 +140,7 @@ def test_a_square_is_cut_where_it_should_be() -> None:
     image = np.zeros((400, 400, 3), np.uint8)
     corners = cv2.boxPoints(((200, 180), (96, 96), 30)).round().astype(np.int32)
     cv2.fillPoly(image, [corners], (255, 255, 255))
-    square = extract_square(image, (200, 180), side=192, tilt=30, size=48)
+    square = extract_square(Pyramid(image), (200, 180), side=192, tilt=30, size=48)
     assert square.shape == (48, 48)
     assert square[14:34, 14:34].min() > 250
     assert square[:10].max() == square[-10:].max() == square[:, :10].max() == square[:, -10:].max() == 0
@@ -150,13 +151,13 @@ def test_a_crop_of_the_whole_image_is_the_image() -> None:
     image = np.random.default_rng(1).integers(0, 256, (48, 48, 1), dtype=np.uint8).repeat(3, axis=2)
     face = Detection(x=0, y=0, width=48, height=48, confidence=1)
     level = Landmarks(left_eye=(16, 20), right_eye=(32, 20), nose=(24, 30))
-    same = crop(image, face, level, Framing(side=1, down=0, toward_eyes=0))
+    same = crop(Pyramid(image), face, level, Framing(side=1, down=0, toward_eyes=0))
     np.testing.assert_array_equal(same, image[:, :, 0])
 
 
 def test_large_faces_are_averaged_not_aliased() -> None:
     checkers = (np.indices((960, 960)).sum(0) % 2 * 255).astype(np.uint8)[:, :, None].repeat(3, axis=2)
-    fine = extract_square(checkers, (480, 480), side=384, tilt=0, size=48)
+    fine = extract_square(Pyramid(checkers), (480, 480), side=384, tilt=0, size=48)
     assert abs(int(fine.min()) - 127) < 3 and abs(int(fine.max()) - 127) < 3
 
 
