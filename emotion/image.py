@@ -6,6 +6,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from emotion import containers
 from emotion.contract import MAX_PIXELS, MAX_SIDE, MIN_SIDE, UNSUPPORTED_FORMAT
 from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
@@ -16,6 +17,8 @@ _JPEG_START_OF_SCAN, _JPEG_END_OF_IMAGE = 0xDA, 0xD9
 _JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _PNG_ALPHA_COLOUR_TYPES = {4, 6}
 _ORIENTATION_TAG = 0x0112
+_STRIP = 2**16
+"""Pixels that become white paper at once: small enough for the processor's cache, and four times as fast as more."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ def decode(data: bytes | bytearray) -> np.ndarray:
     EXIF rotation is applied; grey, palette and CMYK become colour, 16 bits become 8, and transparency shows white.
     Raises a subclass of `ImageError`.
     """
+    data = containers.rebuilt(data)
     header = read_header(data)
     if header.width * header.height > MAX_PIXELS:
         raise ImageTooLarge(
@@ -48,7 +52,7 @@ def decode(data: bytes | bytearray) -> np.ndarray:
         image = _decode_alpha(encoded) if header.alpha else cv2.imdecode(encoded, cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
-    if image is None:
+    if image is None or sorted(image.shape[:2]) != sorted((header.height, header.width)):
         raise InvalidImage("the image is damaged and cannot be decoded")
     return image
 
@@ -129,15 +133,24 @@ def _decode_alpha(encoded: np.ndarray) -> np.ndarray | None:
 
 def _on_white(image: np.ndarray) -> np.ndarray:
     """BGR uint8 of a decoded image of one, three or four channels."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+    height, width = image.shape[:2]
+    white = np.empty((height, width, 3), dtype=np.uint8)
+    # In strips: of the whole, what stands between would take several times the image's own memory.
+    rows = max(_STRIP // width, 1)
+    for top in range(0, height, rows):
+        strip = image[top : top + rows]
+        white[top : top + rows] = _strip_on_white((strip >> 8).astype(np.uint8) if strip.dtype == np.uint16 else strip)
+    return white
+
+
+def _strip_on_white(image: np.ndarray) -> np.ndarray:
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     if image.shape[2] == 3:
         return image
-    alpha = image[:, :, 3:].astype(np.uint16)
-    colour = image[:, :, :3].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    missing = cv2.bitwise_not(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR))
+    alpha = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2BGR)
+    return cv2.bitwise_not(cv2.multiply(missing, alpha, scale=1 / 255))
 
 
 def _read_orientation(exif: bytes) -> int:

@@ -1,6 +1,8 @@
 """From encoded images to faces with calibrated emotions; the faces of all images are classified together."""
 
+import logging
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +17,8 @@ from emotion.detection import Detection, Detector
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import decode
 from emotion.labels import INPUT_SIZE, LABELS, Emotion
+
+LOGGER = logging.getLogger(__name__)
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
@@ -122,8 +126,11 @@ class Pipeline:
                 aligned = [self._aligner.align(image, detection) for detection in detections]
         except ImageError as error:
             return error
-        except (cv2.error, MemoryError):
-            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one.
+        except Exception as error:
+            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one. The
+            # exception's text is not logged: it may quote the photo.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            LOGGER.error("%s in %s:%s", type(error).__name__, Path(where.filename).name, where.lineno)
             return InvalidImage("the image cannot be processed")
         height, width = image.shape[:2]
         faces = [(detection, landmarks) for detection, (landmarks, _) in zip(detections, aligned, strict=True)]
