@@ -18,6 +18,9 @@ from emotion.labels import Emotion
 MAX_PIXELS = 25_000_000
 """Pixels of the largest image that is decoded: 25 Mpx take 75 MB of memory; most phones save 12."""
 
+MAX_UNCOMPRESSED = 100_000_000
+"""Bytes of a PNG's pixels uncompressed: 25 Mpx in four channels of 8 bits; they bound what decoding costs."""
+
 MAX_SIDE = 16_384
 """Longest side in pixels: OpenCV's warps count pixels in 16 bits."""
 
@@ -89,7 +92,8 @@ UPLOAD_TIMEOUT = ErrorKind(408, "upload_timeout", f"the photo took longer than {
 IMAGE_TOO_LARGE = ErrorKind(
     413,
     "image_too_large",
-    f"over {MAX_BODY // 2**20} MiB, over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels",
+    f"over {MAX_BODY // 2**20} MiB, over {MAX_PIXELS // 10**6} megapixels, a side over {MAX_SIDE:,} pixels, "
+    f"a PNG over {MAX_UNCOMPRESSED // 10**6} MB uncompressed, or a JPEG in too many scans",
 )
 UNSUPPORTED_FORMAT = ErrorKind(415, "unsupported_format", f"not {FORMAT_NAMES}")
 NOT_ANSWERED = ErrorKind(502, "not_answered", "the worker that held the photo ended; try once more at most")

@@ -1,6 +1,8 @@
 """From encoded images to faces with calibrated emotions; the faces of all images are classified together."""
 
+import logging
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ from emotion.labels import INPUT_SIZE, LABELS, Emotion
 from emotion.pyramid import Pyramid
 from emotion.quality import Quality, measure
 from emotion.turning import Turn, detect_turned, sent_box, sent_landmarks
+
+LOGGER = logging.getLogger(__name__)
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
@@ -160,8 +164,11 @@ class Pipeline:
                 aligned = [self._aligner.align(photo, face) for face in read]
         except ImageError as error:
             return error
-        except (cv2.error, MemoryError):
-            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one.
+        except Exception as error:
+            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one. The
+            # exception's text is not logged: it may quote the photo.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            LOGGER.error("%s in %s:%s", type(error).__name__, Path(where.filename).name, where.lineno)
             return InvalidImage("the image cannot be processed")
         height, width = image.pixels.shape[:2]
         faces = [

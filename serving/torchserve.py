@@ -26,6 +26,16 @@ ARCHIVE = ROOT / "model_store" / "emotion.mar"
 JVM_OPTIONS = ("-Xmx1536m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
 """A full queue (`jobQueueSize` in handler/model-config.yaml) of photos of `max_request_size` must fit into the heap."""
 
+LARGEST_IMAGE = {
+    "OPENCV_IO_MAX_IMAGE_PIXELS": "25000000",
+    "OPENCV_IO_MAX_IMAGE_WIDTH": "16384",
+    "OPENCV_IO_MAX_IMAGE_HEIGHT": "16384",
+}
+"""What OpenCV decodes at most, should it ever read a file otherwise than we do; it reads them once, when it is imported.
+
+As `MAX_PIXELS` and `MAX_SIDE` in emotion/contract.py, which the server's image has in the archive only.
+"""
+
 
 @contextlib.contextmanager
 def torchserve(
@@ -82,6 +92,7 @@ def _environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, st
         variables[variable] = str(scratch)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         variables[variable] = "1"
+    variables |= LARGEST_IMAGE
     variables["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
     variables["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
     variables["TS_METRICS_ADDRESS"] = f"http://{host}:{addresses.metrics}"
