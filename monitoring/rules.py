@@ -66,10 +66,12 @@ def groups() -> dict[str, Any]:
 def _autoscaling() -> list[Rule]:
     """The autoscaler's signals for each pod, and how many pods each signal alone would ask for."""
     rules = [
-        # 0 for each pod that Prometheus can scrape: only there does a missing series mean that nothing happened yet.
+        # 0 for each pod whose counters Prometheus has read twice within a minute, as `rate` needs: only there does a
+        # missing series mean that nothing happened yet.
         _record(
             "emotion:scraped:zero",
-            'group by (namespace, pod) (up{job="emotion-server-metrics", endpoint="metrics"} == 1) * 0',
+            'group by (namespace, pod) (up{job="emotion-server-metrics", endpoint="metrics"} == 1'
+            ' and sum_over_time(up{job="emotion-server-metrics", endpoint="metrics"}[1m]) > 1) * 0',
         ),
         _record("emotion:queue_depth:avg30s", "avg by (namespace, pod) (avg_over_time(emotion_queue_depth[30s]))"),
         _record(
@@ -78,11 +80,11 @@ def _autoscaling() -> list[Rule]:
             " / (sum by (namespace, pod) (rate(QueueTime_count[1m])) > 0)"
             " or emotion:scraped:zero",
         ),
+        # The workers' number comes from the sidecar: where that is silent, or no worker is there, nobody knows.
         _record(
             "emotion:workers_busy:ratio1m",
-            "sum by (namespace, pod) (rate(emotion_batch_seconds_sum[1m]))"
-            " / (sum by (namespace, pod) (emotion_workers_ready) > 0)"
-            " or emotion:scraped:zero",
+            "(sum by (namespace, pod) (rate(emotion_batch_seconds_sum[1m])) or emotion:scraped:zero)"
+            " / (sum by (namespace, pod) (emotion_workers_ready) > 0)",
         ),
     ]
     for name, target in reference.targets().items():

@@ -24,6 +24,9 @@ CUSTOM: dict[str, Any] = {
 }
 """Models generated from the operators' own schemas."""
 
+OLDEST = "1.30"
+"""The oldest Kubernetes that k8s/README.md promises: `preStop.sleep` begins to work there without a feature gate."""
+
 OPEN_PORTS = {8080, 8082, 8083, 8084, 8501, 8502}
 
 
@@ -41,7 +44,7 @@ def test_every_combination_builds(builds: dict[str, list[Manifest]]) -> None:
         assert not twice, f"{name} has these twice: {twice}"
 
 
-@pytest.mark.parametrize("version", newest_minors(3))
+@pytest.mark.parametrize("version", [OLDEST, *newest_minors(4)])
 def test_kubernetes_accepts_every_document(builds: dict[str, list[Manifest]], version: str) -> None:
     for document in unlike(builds):
         if document["kind"] not in CUSTOM:
@@ -108,6 +111,25 @@ def test_pods_are_restricted(builds: dict[str, list[Manifest]]) -> None:
             assert context["capabilities"] == {"drop": ["ALL"]}, name
             assert {"cpu", "memory"} <= set(container["resources"]["requests"]), name
             assert {"cpu", "memory"} <= set(container["resources"]["limits"]), name
+
+
+def test_services_name_the_ports_of_sidecars_by_number(builds: dict[str, list[Manifest]]) -> None:
+    """EndpointSlices resolve names of ordinary containers' ports; those of sidecars only from Kubernetes 1.33 on."""
+    for built in builds.values():
+        resolved = {
+            each["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]: {
+                port["name"]
+                for container in each["spec"]["template"]["spec"]["containers"]
+                for port in container["ports"]
+            }
+            for each in built
+            if each["kind"] in {"Deployment", "StatefulSet"}
+        }
+        for service in built:
+            if service["kind"] == "Service":
+                names = resolved[service["spec"]["selector"]["app.kubernetes.io/name"]]
+                targets = {port["targetPort"] for port in service["spec"]["ports"]}
+                assert {each for each in targets if isinstance(each, str)} <= names, identity(service)
 
 
 def test_pods_outlive_their_door(builds: dict[str, list[Manifest]]) -> None:

@@ -197,10 +197,12 @@ def test_no_data_fires_nothing(tmp_path: Path) -> None:
     check(tmp_path, {"unrelated": "1x120"}, [("count(ALERTS) or vector(0)", "2h", [0.0])], "1m")
 
 
+QUEUE = "emotion_queue_depth"
+WORKERS = f"emotion_workers_ready{{{POD}}}"
 SCRAPED: dict[str, Any] = {
     f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
     f"emotion_queue_depth{{{POD}}}": "0x20",
-    f"emotion_workers_ready{{{POD}}}": "2x20",
+    WORKERS: "2x20",
 }
 
 
@@ -221,6 +223,34 @@ def test_signal_is_missing_where_the_server_cannot_be_asked(tmp_path: Path, name
     """Missing, not zero: zero would take pods away from a cluster that merely cannot be seen."""
     lost = {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "0x20"}
     check(tmp_path, lost, [(f"max({rules.SIGNALS[name]})", "285s", [])], "15s")
+
+
+def test_a_signal_is_missing_where_one_of_its_inputs_is(tmp_path: Path) -> None:
+    """How busy workers are is unknown without the sidecar, which alone knows how many there are."""
+    half = {
+        f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
+        f'up{{{POD}, job="emotion-server-metrics", endpoint="sidecar"}}': "0x20",
+        f"emotion_batch_seconds_sum{{{POD}}}": "0+10x20",
+    }
+    none: list[float] = []
+    check(tmp_path, half, [("emotion:workers_busy:ratio1m", "285s", none), (rules.SIGNALS[QUEUE], "285s", none)], "15s")
+    # All workers gone: nobody is busy, and nobody is idle either.
+    check(tmp_path, SCRAPED | {WORKERS: "0x20"}, [("emotion:workers_busy:ratio1m", "285s", none)], "15s")
+
+
+def test_a_signal_is_missing_until_there_are_two_scrapes(tmp_path: Path) -> None:
+    """One scrape gives no rate: nobody knows yet whether anything happened."""
+    first = {name: "_x10 " + values.replace("x20", "x9") for name, values in SCRAPED.items()}
+    wait = rules.SIGNALS["emotion_queue_wait_seconds"]
+    check(tmp_path, first, [(f"max({wait})", "150s", []), (f"max({wait})", "180s", [0.0])], "15s")
+
+
+@pytest.mark.parametrize("trigger", build.scaled_object()["spec"]["triggers"][:-1], ids=lambda each: each["name"])
+def test_keda_takes_no_pods_away_while_some_are_not_seen(tmp_path: Path, trigger: dict[str, Any]) -> None:
+    """Two idle pods of which one cannot be scraped: the query still asks for two."""
+    unseen = {'up{namespace="emotion", pod="b", job="emotion-server-metrics", endpoint="metrics"}': "0x20"}
+    keeps = 2 * float(trigger["metadata"]["threshold"])
+    check(tmp_path, SCRAPED | unseen, [(trigger["metadata"]["query"], "285s", [keeps])], "15s")
 
 
 @pytest.mark.parametrize("trigger", build.scaled_object()["spec"]["triggers"][:-1], ids=lambda each: each["name"])
