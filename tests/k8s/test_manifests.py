@@ -176,6 +176,20 @@ def test_keda_takes_the_autoscalers_place(builds: dict[str, list[Manifest]]) -> 
     assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == autoscaler["behavior"]
 
 
+def test_only_with_keda_are_the_rules_told_that_pods_may_sleep(builds: dict[str, list[Manifest]]) -> None:
+    """The label goes from the page's service to its targets, in both Prometheuses."""
+    for name, built in builds.items():
+        labels = find(built, "Service", "emotion-client-metrics")["metadata"]["labels"]
+        assert ("may_sleep" in labels) is ("keda" in name), name
+    assert find(builds["prod"], "ServiceMonitor", "emotion")["spec"]["targetLabels"] == ["may_sleep"]
+    scrapes = (K8S / "components" / "monitoring-standalone" / "prometheus.yml").read_text(encoding="utf-8")
+    assert "__meta_kubernetes_service_label_may_sleep" in scrapes
+
+
+def test_the_rules_watch_the_namespace_that_the_manifests_make(builds: dict[str, list[Manifest]]) -> None:
+    find(builds["prod"], "Namespace", rules.NAMESPACE)
+
+
 def test_namespace_is_restricted_and_the_adapters_role_stays_where_it_is() -> None:
     built = overlay("dev")
     labels = find(built, "Namespace", "emotion")["metadata"]["labels"]
