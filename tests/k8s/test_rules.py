@@ -254,10 +254,8 @@ def test_probes_of_a_door_that_is_not_ready_are_no_requests(tmp_path: Path) -> N
     check(tmp_path, door(0, 30, 120, 60) | {probes: counter((30, 210))}, [(BURN, "149m", [0.0])], "1m")
 
 
-OUTCOMES = {each.outcome: 1.0 for each in (ServiceError, *ServiceError.__subclasses__())} | {
-    "image_refused": 0.0,
-    "token_refused": 0.0,
-}
+KINDS: list[type[ServiceError]] = [ServiceError, *ServiceError.__subclasses__()]
+OUTCOMES = {kind.outcome: 1.0 for kind in KINDS} | {"image_refused": 0.0, "token_refused": 0.0}
 
 
 @pytest.mark.parametrize(("outcome", "expected"), OUTCOMES.items())
