@@ -1,5 +1,5 @@
 # syntax=docker/dockerfile:1
-# Two images: `--target server` (TorchServe; also runs the sidecar) and `--target client` (the Streamlit page).
+# Two images: `--target server` (the door and TorchServe; also runs the sidecar) and `--target client` (the Streamlit page).
 #   make image         builds both with docker, podman or buildah
 #   make image-test    builds both, starts the server from the image's own files and sends it a photo
 #
@@ -78,9 +78,12 @@ COPY --from=server-packages /opt/venv /opt/venv
 COPY config.properties ./
 COPY serving/ serving/
 COPY sidecar/ sidecar/
+COPY docs/openapi.json docs/
+# The policy is read before anything starts; the pipeline itself is in the archive.
+COPY emotion/__init__.py emotion/contract.py emotion/labels.py emotion/policy.py emotion/
 COPY --from=archive /build/model_store/emotion.mar model_store/
-# Inference and metrics on all addresses; management stays on loopback.
-EXPOSE 8080 8082 8083
+# The door, and metrics; TorchServe's inference and management stay on loopback.
+EXPOSE 8080 8082 8083 8084
 HEALTHCHECK --interval=10s --timeout=3s --start-period=120s CMD ["python", "-m", "serving.healthcheck"]
-# It replaces itself with Java, so signals reach the JVM.
+# Process 1: it hears the engine's SIGTERM and stops the door, then Java.
 CMD ["python", "-m", "serving.container"]

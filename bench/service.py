@@ -1,7 +1,8 @@
 """Latency and throughput of the service: `python -m bench.service`, or `make bench`.
 
-One photo of 640×480 with one face. First the pipeline in this process, then over HTTP with one client against a real
-TorchServe, then with sixteen clients at once. Machines are shared and noisy: read the ratios.
+One photo of 640×480 with one face. First the pipeline in this process, then over HTTP with one client against the real
+service, then with sixteen clients at once; and what of that the door costs, against TorchServe itself, by turns.
+Machines are shared and noisy: read the ratios.
 """
 
 import argparse
@@ -10,6 +11,7 @@ import os
 import statistics
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -17,11 +19,15 @@ import skimage.data
 
 from emotion.classifier import OnnxClassifier
 from emotion.pipeline import Pipeline, Result
-from serving.server import Addresses, torchserve, wait_until_ready
+from serving.addresses import Addresses
+from serving.server import serving
 from training import third_party
 
 WARM_UP = 20
 """Calls before any are counted."""
+
+ROUNDS = 6
+"""Comparisons of throughput with and without the door."""
 
 
 def main() -> None:
@@ -35,15 +41,17 @@ def main() -> None:
     pipeline = third_party.load_pipeline(OnnxClassifier(Path("model_store/emotion.onnx")))
     bench_pipeline(pipeline, "12 Mpx", one_face(4000, 3000), 20)
     in_process = bench_pipeline(pipeline, "640×480", photo, arguments.requests)
-    addresses = Addresses(18080, 18081, 18082)
-    with torchserve(addresses) as server:
-        wait_until_ready(server, addresses)
-        alone = latencies(photo, addresses, arguments.requests)
-        throughput, under_load = saturate(photo, addresses, arguments.clients, arguments.seconds)
+    addresses = Addresses(18080, 18081, 18082, 18084, 18085)
+    with serving(addresses) as service:
+        service.wait_until_ready()
+        alone, behind = latencies(photo, (addresses.door, addresses.inference), arguments.requests)
+        throughput, under_load = saturate(photo, addresses.door, arguments.clients, arguments.seconds)
+        shares = throughput_kept(photo, addresses, arguments.clients, arguments.seconds / 2)
     print(f"\n{'':28}{'median':>9}{'p95':>9}{'p99':>9}")
     for name, times in (
         ("pipeline in-process", in_process),
         ("HTTP, 1 client", alone),
+        ("… without the door", behind),
         (f"HTTP, {arguments.clients} clients", under_load),
     ):
         cuts = statistics.quantiles(times, n=100)
@@ -52,6 +60,12 @@ def main() -> None:
     print(f"\nHTTP, 1 client, takes {ratio:.2f} times the pipeline in-process")
     gain = throughput * statistics.mean(in_process)
     print(f"{arguments.clients} clients: {throughput:.1f} photos a second, {gain:.2f} times one pipeline in-process")
+    added = (statistics.median(alone) - statistics.median(behind)) * 1000
+    kept = statistics.median(shares)
+    print(
+        f"the door: {added:+.2f} ms at the median; {arguments.clients} clients get {kept - 1:+.1%} photos a second"
+        f" ({min(shares) - 1:+.1%} to {max(shares) - 1:+.1%} in {len(shares)} rounds)"
+    )
 
 
 def one_face(width: int, height: int) -> bytes:
@@ -78,26 +92,42 @@ def bench_pipeline(pipeline: Pipeline, name: str, photo: bytes, count: int) -> l
     return times
 
 
-def latencies(photo: bytes, addresses: Addresses, count: int) -> list[float]:
-    """Seconds of each of `count` requests, one after the other, over one connection."""
-    client = Client(addresses)
-    times = []
+def latencies(photo: bytes, ports: Sequence[int], count: int) -> list[list[float]]:
+    """Seconds of each of `count` requests to each port, one after the other and by turns, over one connection each."""
+    clients = [Client(port) for port in ports]
+    times: list[list[float]] = [[] for _ in ports]
     for number in range(WARM_UP + count):
-        started = time.perf_counter()
-        client.post(photo)
-        if number >= WARM_UP:
-            times.append(time.perf_counter() - started)
+        for client, taken in zip(clients, times, strict=True):
+            started = time.perf_counter()
+            client.post(photo)
+            if number >= WARM_UP:
+                taken.append(time.perf_counter() - started)
     return times
 
 
-def saturate(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> tuple[float, list[float]]:
-    """Photos a second, and seconds of each request, with `clients` that each send the next photo at once."""
+def throughput_kept(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> list[float]:
+    """Photos a second through the door over those of TorchServe itself, in each of some rounds.
+
+    Who is first changes from round to round, so that a machine that grows busier favours neither.
+    """
+    shares = []
+    for number in range(ROUNDS):
+        ports = [addresses.door, addresses.inference]
+        if number % 2:
+            ports.reverse()
+        rates = {port: saturate(photo, port, clients, seconds)[0] for port in ports}
+        shares.append(rates[addresses.door] / rates[addresses.inference])
+    return shares
+
+
+def saturate(photo: bytes, port: int, clients: int, seconds: float) -> tuple[float, list[float]]:
+    """Photos a second and seconds of each request, with `clients` each sending the next photo at once."""
     times: list[float] = []
     begin = time.perf_counter() + 2.0  # the clients' first two seconds are not counted
     end = begin + seconds
 
     def keep_sending() -> None:
-        client = Client(addresses)
+        client = Client(port)
         while (started := time.perf_counter()) < end:
             client.post(photo)
             finished = time.perf_counter()
@@ -115,8 +145,8 @@ def saturate(photo: bytes, addresses: Addresses, clients: int, seconds: float) -
 class Client:
     """One connection that is kept alive; of the standard library, which costs the load generator the least time."""
 
-    def __init__(self, addresses: Addresses) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", addresses.inference, timeout=30)
+    def __init__(self, port: int) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
 
     def post(self, photo: bytes) -> None:
         """Send a photo; raises `RuntimeError` unless it is answered with 200."""

@@ -10,6 +10,7 @@ Nothing here needs Streamlit.
 
 import contextlib
 import io
+import math
 import random
 import time
 import uuid
@@ -20,7 +21,17 @@ from typing import ClassVar
 import requests
 from pydantic import ValidationError
 
-from emotion.contract import ACCEPTED, DETAIL_HEADER, ERRORS, IMAGE_TOO_LARGE, STANDARD, Analysis, Detail, ErrorAnswer
+from emotion.contract import (
+    ACCEPTED,
+    IMAGE_ERRORS,
+    IMAGE_TOO_LARGE,
+    NOT_ANSWERED,
+    STANDARD,
+    UPLOAD_TIMEOUT,
+    Analysis,
+    Detail,
+    ErrorAnswer,
+)
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 8.0
 """Seconds before a photo is sent again; the pause doubles from the first to the longest."""
@@ -58,8 +69,8 @@ class ServiceError(Exception):
     """The status of the photo in tables of results."""
     passes: ClassVar[bool] = False
     """Whether the same photo may succeed a little later."""
-    resend: ClassVar[bool] = False
-    """Whether the client sends the photo again by itself."""
+    resends: ClassVar[float] = 0
+    """How often at most the client sends the photo again by itself."""
     every_photo: ClassVar[bool] = False
     """Whether all other photos would fail too."""
     advice: ClassVar[str] = ""
@@ -70,7 +81,8 @@ class ServerAway(ServiceError):
     """There is no connection."""
 
     outcome = "away"
-    passes = resend = every_photo = True
+    passes = every_photo = True
+    resends = math.inf
     advice = "Start it with `make run`, or set `EMOTION_SERVER` to its address; then try again."
 
 
@@ -86,8 +98,27 @@ class ServerBusy(ServiceError):
     """The queue is full, or no worker could answer."""
 
     outcome = "busy"
-    passes = resend = every_photo = True
+    passes = every_photo = True
+    resends = math.inf
     advice = "Wait a few seconds and try again."
+
+
+class NotAnswered(ServiceError):
+    """The service lost this photo. It may be the photo that ends a worker, so it is sent once more and no oftener."""
+
+    outcome = code = NOT_ANSWERED.code
+    passes = True
+    resends = 1
+    advice = "Try again once; if it fails again, try another photo."
+
+
+class UploadTimeout(ServiceError):
+    """The photo did not arrive in time."""
+
+    outcome = code = UPLOAD_TIMEOUT.code
+    passes = True
+    resends = 1
+    advice = "Try a smaller photo, or a faster connection."
 
 
 class TokenRefused(ServiceError):
@@ -107,6 +138,9 @@ class ImageRefused(ServiceError):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+BY_CODE: dict[str, type[ServiceError]] = {NOT_ANSWERED.code: NotAnswered, UPLOAD_TIMEOUT.code: UploadTimeout}
 
 
 class EmotionClient:
@@ -131,11 +165,11 @@ class EmotionClient:
 
         Raises a subclass of `ServiceError`.
         """
-        for pause in _pauses(self._retries):
+        for sent_again, pause in enumerate(_pauses(self._retries)):
             try:
                 return self._analyse_once(image, detail)
             except ServiceError as error:
-                if not error.resend:
+                if sent_again >= error.resends:
                     raise
                 time.sleep(pause)
         return self._analyse_once(image, detail)
@@ -151,14 +185,10 @@ class EmotionClient:
     def _analyse_once(self, image: bytes, detail: Detail) -> Answer:
         request_id = uuid.uuid4().hex
         body = _Body(image)
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "X-Request-Id": request_id,
-            DETAIL_HEADER: detail,
-            "X-Request-Start": f"t={time.time():.3f}",
-        }
+        headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         started = time.perf_counter()
-        response = self._send("POST", f"{self._server}/predictions/emotion", data=body, headers=headers)
+        address = f"{self._server}/predictions/emotion"
+        response = self._send("POST", address, params={"detail": detail}, data=body, headers=headers)
         round_trip = time.perf_counter() - started
         if response.status_code != requests.codes.ok:
             raise _error(response)
@@ -196,15 +226,28 @@ def _pauses(count: int) -> Iterator[float]:
 
 
 def _error(response: requests.Response) -> ServiceError:
+    """The kind of error that an answer is, by its code, or by its status where a proxy answered in the service's place.
+
+    A 502 without a code is a proxy's that finds no service.
+    """
     status = response.status_code
+    code, message = _contract_error(response.content)
+    if code in BY_CODE:
+        return BY_CODE[code](message)
+    if code in {kind.code for kind in IMAGE_ERRORS}:
+        return ImageRefused(code, message)
     if status in {requests.codes.unauthorized, requests.codes.forbidden}:
         return TokenRefused(f"the service refused the token (status {status})")
     if status >= requests.codes.server_error or status == requests.codes.too_many_requests:
         return ServerBusy(f"the service is overloaded or restarting (status {status})")
-    if status == IMAGE_TOO_LARGE.status and not response.content:
+    if status == IMAGE_TOO_LARGE.status:
         return ImageRefused(IMAGE_TOO_LARGE.code, "the file is larger than the service accepts")
-    if status in {kind.status for kind in ERRORS}:
-        with contextlib.suppress(ValidationError):
-            error = ErrorAnswer.model_validate_json(response.content).error
-            return ImageRefused(error.code, error.message)
     return ServiceError(f"the service answered with status {status}")
+
+
+def _contract_error(body: bytes) -> tuple[str, str]:
+    """Code and message of an answer in the contract's form, otherwise two empty texts."""
+    with contextlib.suppress(ValidationError):
+        error = ErrorAnswer.model_validate_json(body).error
+        return error.code, error.message
+    return "", ""

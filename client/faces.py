@@ -6,7 +6,7 @@ import streamlit as st
 from PIL import Image
 
 from client import drawing
-from client.results import shown_emotion
+from client.results import shown_emotion, why_unreliable
 from emotion.contract import Face
 
 MOST_CARDS = 6
@@ -51,11 +51,15 @@ def _card(image: Image.Image, number: int, face: Face, threshold: float, *, bars
         thumbnail.image(crop, width=CROP_WIDTH, output_format="JPEG", alt=f"Face {number}")
         if emotion == face.emotion:
             details.markdown(f"**{number} · {emotion.capitalize()}** — {face.confidence:.0%} confident")
+        elif face.emotion is None:
+            details.markdown(f"**{number} · {emotion.capitalize()}** — the service's policy withholds the emotion")
         else:
             details.markdown(
                 f"**{number} · {emotion.capitalize()}** — most likely {face.emotion}, {face.confidence:.0%}"
             )
-        if bars:
+        if not face.reliable:
+            details.caption(f":material/info: Not reliable: the face is {why_unreliable(face)}.")
+        if bars and face.probabilities:
             details.html(_bars(face))
 
 

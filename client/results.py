@@ -10,7 +10,7 @@ from PIL import Image
 
 from client.api import Answer, ServiceError
 from client.photos import Photo
-from emotion.contract import Face
+from emotion.contract import REASONS, Face
 from emotion.labels import Emotion
 
 UNCERTAIN = "uncertain"
@@ -18,8 +18,13 @@ UNCERTAIN = "uncertain"
 EMOTIONS: tuple[Emotion, ...] = ("happy", "surprised", "neutral", "sad", "fearful", "angry", "disgusted")
 """The order of the columns, made for readers; `emotion.labels.LABELS` has FER-2013's."""
 
-COLUMNS = ("file", "status", "face", "emotion", "confidence", "x", "y", "width", "height", *EMOTIONS, "message")
-"""`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1."""
+COLUMNS = (
+    *("file", "status", "face", "emotion", "confidence", "reliable", "reasons", "x", "y", "width", "height"),
+    *EMOTIONS,
+    "message",
+)
+"""`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1; `reliable` is
+`yes` or `no`, and `reasons` are the contract's, with spaces between them."""
 
 Row = dict[str, object]
 
@@ -38,8 +43,14 @@ class Outcome:
 
 
 def shown_emotion(face: Face, threshold: float) -> str:
-    """The emotion, or `uncertain` where the confidence does not reach `threshold`."""
-    return face.emotion if face.confidence >= threshold else UNCERTAIN
+    """The emotion, or `uncertain` where its confidence is below `threshold`, the face is not reliable, or the server's
+    policy withholds it."""
+    return face.emotion if face.emotion and face.reliable and face.confidence >= threshold else UNCERTAIN
+
+
+def why_unreliable(face: Face) -> str:
+    """In words, such as "too small, too blurred"; empty for a reliable face."""
+    return ", ".join(REASONS[reason] for reason in face.reasons)
 
 
 def rows(name: str, answer: Answer | ServiceError, scale: float = 1.0) -> list[Row]:
@@ -53,8 +64,10 @@ def rows(name: str, answer: Answer | ServiceError, scale: float = 1.0) -> list[R
             "file": name,
             "status": "ok",
             "face": number,
-            "emotion": face.emotion,
+            "emotion": face.emotion or "withheld",
             "confidence": face.confidence,
+            "reliable": "yes" if face.reliable else "no",
+            "reasons": " ".join(face.reasons),
             **{side: round(value / scale, 1) for side, value in face.box.model_dump().items()},
             **{str(emotion): value for emotion, value in face.probabilities.items()},
         }

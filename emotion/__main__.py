@@ -25,7 +25,7 @@ import onnxruntime
 
 import emotion
 from emotion.answer import answer
-from emotion.contract import DETAILS, FORMAT_NAMES, STANDARD, Analysis, Error, ErrorAnswer
+from emotion.contract import DETAILS, FORMAT_NAMES, REASONS, STANDARD, Analysis, Error, ErrorAnswer
 from emotion.drawing import annotate
 from emotion.image import decode
 from emotion.labels import LABELS
@@ -140,7 +140,8 @@ def table(photo: str, found: Analysis) -> str:
         first, second = sorted(face.probabilities.items(), key=lambda item: -item[1])[:2]
         emotions = "   ".join(f"{emotion:{width}} {share:4.0%}" for emotion, share in (first, second))
         box = face.box
-        lines.append(f"  {number:2}  {emotions}   {box.width:.0f}×{box.height:.0f} at {box.x:.0f}, {box.y:.0f}")
+        doubt = "" if face.reliable else f"   not reliable: {', '.join(REASONS[each] for each in face.reasons)}"
+        lines.append(f"  {number:2}  {emotions}   {box.width:.0f}×{box.height:.0f} at {box.x:.0f}, {box.y:.0f}{doubt}")
     return "\n".join(lines)
 
 

@@ -11,12 +11,15 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from emotion.labels import LABELS, Emotion
+from emotion.labels import Emotion
 
 # --- limits -----------------------------------------------------------------------------------------------------------
 
 MAX_PIXELS = 25_000_000
 """Pixels of the largest image that is decoded: 25 Mpx take 75 MB of memory; most phones save 12."""
+
+MAX_UNCOMPRESSED = 100_000_000
+"""Bytes of a PNG's pixels uncompressed: 25 Mpx in four channels of 8 bits; they bound what decoding costs."""
 
 MAX_SIDE = 16_384
 """Longest side in pixels: OpenCV's warps count pixels in 16 bits."""
@@ -25,7 +28,10 @@ MIN_SIDE = 16
 """Shortest side that could hold a face worth reading, in pixels."""
 
 MAX_BODY = 16 * 2**20
-"""Most bytes in a request's body; config.properties tells TorchServe (`max_request_size`)."""
+"""Most bytes in a request's body; also in serving/Caddyfile (`max_size`) and config.properties (`max_request_size`)."""
+
+UPLOAD_SECONDS = 30
+"""Seconds that a request may take to arrive; also in serving/Caddyfile (`DOOR_UPLOAD`)."""
 
 MAX_WAITING = 50
 """Photos that may wait to be analysed; handler/model-config.yaml tells TorchServe (`jobQueueSize`)."""
@@ -62,9 +68,6 @@ of the long side on, whichever is more. `thorough`: as small as the detector fin
 
 DETAILS: tuple[Detail, ...] = get_args(Detail)
 
-DETAIL_HEADER = "X-Detail"
-"""The header of a request that says how closely to look."""
-
 STANDARD: Detail = "standard"
 """How closely is looked where nothing else is asked for."""
 
@@ -72,10 +75,7 @@ STANDARD: Detail = "standard"
 
 
 class ErrorKind(NamedTuple):
-    """One way in which a request fails: the HTTP status, the `code` in the answer, and when that happens.
-
-    Without a `code` the answer comes from TorchServe, not from the pipeline; it may have no body.
-    """
+    """One way in which a request fails: the HTTP status, the `code` in the answer, and when that happens."""
 
     status: int
     code: str
@@ -84,25 +84,28 @@ class ErrorKind(NamedTuple):
 
 EMPTY_BODY = ErrorKind(400, "empty_body", "nothing was sent")
 INVALID_IMAGE = ErrorKind(400, "invalid_image", f"damaged, or a side below {MIN_SIDE} pixels")
-INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`{DETAIL_HEADER}` is none of {', '.join(DETAILS)}")
+INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`detail` is none of {', '.join(DETAILS)}")
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
+UNREADABLE_FORM = ErrorKind(400, "unreadable_form", "the form could not be read; send the photo as the body")
+NOT_FOUND = ErrorKind(404, "not_found", "another path or method")
+UPLOAD_TIMEOUT = ErrorKind(408, "upload_timeout", f"the photo took longer than {UPLOAD_SECONDS} s to arrive")
 IMAGE_TOO_LARGE = ErrorKind(
-    413, "image_too_large", f"over {MAX_PIXELS // 10**6} megapixels, or a side over {MAX_SIDE:,} pixels"
+    413,
+    "image_too_large",
+    f"over {MAX_BODY // 2**20} MiB, over {MAX_PIXELS // 10**6} megapixels, a side over {MAX_SIDE:,} pixels, "
+    f"a PNG over {MAX_UNCOMPRESSED // 10**6} MB uncompressed, or a JPEG in too many scans",
 )
 UNSUPPORTED_FORMAT = ErrorKind(415, "unsupported_format", f"not {FORMAT_NAMES}")
-
-ERRORS = (
-    EMPTY_BODY,
-    INVALID_IMAGE,
-    INVALID_PARAMETER,
-    TRUNCATED_IMAGE,
-    IMAGE_TOO_LARGE,
-    ErrorKind(413, "", f"over {MAX_BODY // 2**20} MiB; the answer has no body"),
-    UNSUPPORTED_FORMAT,
-    ErrorKind(500, "", "the worker that held the photo ended before it answered"),
-    ErrorKind(503, "", f"{MAX_WAITING} photos are waiting already, or no worker is ready; try again later"),
-    ErrorKind(507, "", "the worker that held the photo ran out of memory"),
+NOT_ANSWERED = ErrorKind(502, "not_answered", "the worker that held the photo ended; try once more at most")
+BUSY = ErrorKind(503, "busy", f"{MAX_WAITING} photos are waiting already; try again after `Retry-After`")
+NOT_READY = ErrorKind(
+    503, "not_ready", "no worker can answer, or the service is stopping; try again after `Retry-After`"
 )
+
+IMAGE_ERRORS = (EMPTY_BODY, INVALID_IMAGE, INVALID_PARAMETER, TRUNCATED_IMAGE, IMAGE_TOO_LARGE, UNSUPPORTED_FORMAT)
+"""What can be wrong with the photo and what is asked of it; sending it again does not help."""
+
+ERRORS = tuple(sorted((*IMAGE_ERRORS, UNREADABLE_FORM, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY)))
 """Every kind, ordered by status."""
 
 # --- models -----------------------------------------------------------------------------------------------------------
@@ -194,6 +197,49 @@ class Landmarks(_Part):
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
+Reason = Literal[
+    "too_small", "too_blurred", "too_noisy", "too_dark", "too_bright", "low_contrast", "tilted", "turned", "cut_off"
+]
+"""Why the answer about a face is not to be relied on; `emotion.quality` says where that begins."""
+
+Withheld = Literal["emotion", "confidence", "unreliable"]
+
+REASONS: dict[Reason, str] = {
+    "too_small": "too small",
+    "too_blurred": "too blurred",
+    "too_noisy": "too noisy",
+    "too_dark": "too dark",
+    "too_bright": "too bright",
+    "low_contrast": "too little contrast",
+    "tilted": "tilted too far",
+    "turned": "turned too far",
+    "cut_off": "cut off by the photo's edge",
+}
+"""The same in words."""
+
+
+class Quality(_Part):
+    """What is measured of a face; greys are from 0 to 255."""
+
+    size: float
+    """Width of its box, in pixels."""
+    sharpness: float
+    """Of the face as the network reads it: mean second difference per unit of contrast."""
+    noise: float
+    """Standard deviation of what is neither edge nor slope, in greys (Immerkær 1996)."""
+    brightness: float
+    """Mean grey."""
+    contrast: float
+    """Standard deviation of the greys."""
+    clipped: Share
+    """Share of white pixels."""
+    roll: float
+    """Degrees by which the head is tilted, clockwise on the screen."""
+    turn: float
+    """How far the nose is from the middle between the eyes, in distances between the eyes; positive to the right."""
+    inside: Share
+    """Share of the box that is within the photo."""
+
 
 class Face(_Part):
     """One face."""
@@ -202,12 +248,35 @@ class Face(_Part):
     detection_confidence: Share
     """How sure the detector is that this is a face."""
     landmarks: Landmarks
-    emotion: Emotion
-    """The most probable emotion."""
+    emotion: Emotion | None
+    """The most probable emotion; none where the server's policy withholds it."""
     confidence: Share
     """Its probability."""
-    probabilities: Annotated[dict[Emotion, Share], Field(json_schema_extra={"required": list(LABELS)})]
-    """The calibrated probability of each emotion; they sum to 1."""
+    probabilities: dict[Emotion, Share]
+    """The calibrated probability of each emotion; they sum to 1, unless the server's policy withholds some."""
+    quality: Quality | None = None
+    """Services before 2.2 do not measure it."""
+    reliable: bool = True
+    """False where the model was measured to be wrong too often; `reasons` says why."""
+    reasons: tuple[Reason, ...] = ()
+    withheld: Withheld | None = None
+    """Why the emotion is not named: the policy withholds this emotion, its confidence is too low for the policy, or the
+    face is not reliable."""
+
+
+class Policy(_Part):
+    """What the server's operator holds back, whatever the model says; `emotion.policy` enforces it."""
+
+    most_faces: Annotated[int, Field(ge=0)] | None = None
+    """Faces that are answered at most, the largest."""
+    smallest_face: Annotated[float, Field(ge=0)] = 0.0
+    """Width in pixels below which a face is left out."""
+    withhold: tuple[Emotion, ...] = ()
+    """Emotions that are never named."""
+    abstain_below: Share = 0.0
+    """Confidence below which no emotion is named."""
+    only_reliable: bool = False
+    """Whether an emotion is named only where the face is reliable."""
 
 
 STAGES = ("decode", "detect", "align", "classify")
@@ -228,7 +297,9 @@ class Analysis(_Part):
     """Degrees by which the upright image must be turned clockwise for its faces to stand upright. Boxes and landmarks
     are in pixels of the image before that turn; left and right are as seen after it."""
     left_out: Annotated[int, Field(ge=0)] = 0
-    """Faces that were found beyond the 200 largest, and not read."""
+    """Faces that were found and are not among these: those beyond the 200 largest, and what the policy leaves out."""
+    policy: Policy | None = None
+    """The policy that the answer went through, if the server has one."""
 
 
 class Error(_Part):
@@ -240,20 +311,12 @@ class Error(_Part):
 
 
 class ErrorAnswer(_Part):
-    """The answer in place of an `Analysis`."""
+    """The answer in place of any other."""
 
     error: Error
 
 
-class ServerError(_Part):
-    """TorchServe's own answer, where no worker gave one."""
-
-    code: int
-    type: str
-    message: str
-
-
 class Health(_Part):
-    """The server's health, not its workers': it says `Healthy` before they can answer."""
+    """`Healthy`: a worker can answer."""
 
     status: str

@@ -8,6 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from emotion import containers
 from emotion.contract import FORMAT_NAMES, MAX_PIXELS, MAX_SIDE, MIN_SIDE, UNSUPPORTED_FORMAT
 from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
@@ -26,6 +27,9 @@ MAX_SEGMENTS = 16_384
 and a file of nothing else must not keep anybody waiting."""
 
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
+_STRIP = 2**16
+"""Pixels that become white paper at once: small enough for the processor's cache, and four times as fast as more."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,7 @@ def decode_reduced(data: bytes | bytearray, long_side: float) -> Decoded:
 
     libjpeg leaves out the work that a smaller image does not need: half the size costs a third of the time.
     """
+    data = containers.rebuilt(data)
     header = read_header(data)
     _check_size(header)
     allowed = max(header.width, header.height) / long_side if header.reducible else 1.0
@@ -96,7 +101,8 @@ def _decode(data: bytes | bytearray, header: Header, reduction: int) -> np.ndarr
         image = _decode_alpha(encoded) if header.alpha else cv2.imdecode(encoded, flags)
     except cv2.error:
         image = None
-    if image is None:
+    expected = sorted(math.ceil(side / reduction) for side in (header.height, header.width))
+    if image is None or sorted(image.shape[:2]) != expected:
         raise InvalidImage("the image is damaged and cannot be decoded")
     return image
 
@@ -217,15 +223,24 @@ def _decode_alpha(encoded: np.ndarray) -> np.ndarray | None:
 
 def _on_white(image: np.ndarray) -> np.ndarray:
     """BGR uint8 of a decoded image of one, three or four channels."""
-    if image.dtype == np.uint16:
-        image = (image >> 8).astype(np.uint8)
+    height, width = image.shape[:2]
+    white = np.empty((height, width, 3), dtype=np.uint8)
+    # In strips: of the whole, what stands between would take several times the image's own memory.
+    rows = max(_STRIP // width, 1)
+    for top in range(0, height, rows):
+        strip = image[top : top + rows]
+        white[top : top + rows] = _strip_on_white((strip >> 8).astype(np.uint8) if strip.dtype == np.uint16 else strip)
+    return white
+
+
+def _strip_on_white(image: np.ndarray) -> np.ndarray:
     if image.ndim == 2:
         return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
     if image.shape[2] == 3:
         return image
-    alpha = image[:, :, 3:].astype(np.uint16)
-    colour = image[:, :, :3].astype(np.uint16)
-    return ((colour * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    missing = cv2.bitwise_not(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR))
+    alpha = cv2.cvtColor(cv2.extractChannel(image, 3), cv2.COLOR_GRAY2BGR)
+    return cv2.bitwise_not(cv2.multiply(missing, alpha, scale=1 / 255))
 
 
 def _read_orientation(exif: bytes) -> int:

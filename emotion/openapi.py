@@ -20,7 +20,7 @@ from emotion import contract
 
 Json = dict[str, Any]
 
-ANSWERS = (contract.Analysis, contract.ErrorAnswer, contract.ServerError, contract.Health)
+ANSWERS = (contract.Analysis, contract.ErrorAnswer, contract.Health)
 REQUESTS = (contract.FormRequest, contract.JsonRequest)
 
 ANALYSIS: Json = {
@@ -42,14 +42,31 @@ ANALYSIS: Json = {
                 "surprised": 0.02,
                 "neutral": 0.02,
             },
+            "quality": {
+                "size": 120.5,
+                "sharpness": 0.48,
+                "noise": 3.9,
+                "brightness": 131.2,
+                "contrast": 52.6,
+                "clipped": 0.0,
+                "roll": -1.5,
+                "turn": 0.04,
+                "inside": 1.0,
+            },
+            "reliable": True,
+            "reasons": [],
+            "withheld": None,
         }
     ],
     "timings_ms": {"decode": 2.1, "detect": 8.0, "align": 0.8, "classify": 1.9},
     "detail": "standard",
     "turned": 0,
     "left_out": 0,
+    "policy": None,
 }
 """The example answer in the document; the README shows the same."""
+
+REQUEST_ID = "X-Request-Id"
 
 GREY_PNG = "iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAAAAAA6mKC9AAAAEUlEQVR4nGNsYEAFTAwjWgAAmZAAoC0n3a4AAAAASUVORK5CYII="
 """A complete photo of 16×16 pixels, as the example of the JSON form."""
@@ -119,8 +136,8 @@ def _analyse(name: str, content: Json) -> Json:
 
 def _detail() -> Json:
     return {
-        "name": contract.DETAIL_HEADER,
-        "in": "header",
+        "name": "detail",
+        "in": "query",
         "description": "How closely to look for faces: `fast` finds the largest ones only; `standard` those from 20 "
         "pixels or 2 % of the long side on, whichever is more; `thorough` smaller ones, too, and takes longest.",
         "schema": {"type": "string", "enum": list(contract.DETAILS), "default": contract.STANDARD},
@@ -128,15 +145,14 @@ def _detail() -> Json:
 
 
 def _ping() -> Json:
-    def answer(example: str) -> Json:
-        return {"application/json": {"schema": _ref("Health"), "example": {"status": example}}}
-
+    healthy = {"application/json": {"schema": _ref("Health"), "example": {"status": "Healthy"}}}
     return {
         "operationId": "ping",
-        "summary": "Whether the server is up; it says so before its workers can answer",
+        "summary": "Whether a photo would be answered",
+        "parameters": [{"$ref": f"#/components/parameters/{each}"} for each in _parameters()],
         "responses": {
-            "200": {"description": "It is up", "content": answer("Healthy")},
-            "500": {"description": "Its workers have been failing for a while", "content": answer("Unhealthy")},
+            "200": {"description": "A worker can answer", "headers": _headers(), "content": healthy},
+            "503": _error((contract.NOT_READY,)),
         },
     }
 
@@ -144,25 +160,26 @@ def _ping() -> Json:
 def _parameters() -> Json:
     return {
         "RequestId": {
-            "name": "X-Request-Id",
+            "name": REQUEST_ID,
             "in": "header",
-            "description": "Stands in the service's log line of the photo; one of another form is ignored.",
+            "description": "Stands in the log lines of the photo and in its answer; one of another form is replaced.",
             "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
         },
-        "RequestStart": {
-            "name": "X-Request-Start",
-            "in": "header",
-            "description": "When the request began, in seconds since 1970, for the service's metrics; one of another "
-            "form is ignored.",
-            "schema": {"type": "string", "pattern": r"^(t=)?[0-9]{10}\.[0-9]{1,6}$"},
-        },
     }
+
+
+def _headers(status: int = HTTPStatus.OK) -> Json:
+    """Of an answer with that status."""
+    request_id = {"description": "The request's id, as it was sent or made", "schema": {"type": "string"}}
+    later = {"description": "Seconds after which to try again", "schema": {"type": "integer"}}
+    return {REQUEST_ID: request_id} | ({"Retry-After": later} if status == HTTPStatus.SERVICE_UNAVAILABLE else {})
 
 
 def _responses() -> Json:
     """One for an analysis, and one for each status of `contract.ERRORS`."""
     analysis = {
         "description": "The faces, of which there may be none",
+        "headers": _headers(),
         "content": {"application/json": {"schema": _ref("Analysis"), "example": ANALYSIS}},
     }
     by_status = groupby(contract.ERRORS, lambda kind: kind.status)
@@ -172,16 +189,17 @@ def _responses() -> Json:
 def _error(kinds: Sequence[contract.ErrorKind]) -> Json:
     """The response for kinds that share a status."""
     status = kinds[0].status
-    coded = [kind for kind in kinds if kind.code]
-    described = "; ".join(f"`{kind.code}`: {kind.when}" if kind.code else kind.when for kind in kinds)
-    content: Json = {"schema": _ref("ServerError")}
-    if coded:
-        codes = {"properties": {"error": {"properties": {"code": {"enum": [kind.code for kind in coded]}}}}}
-        content = {
-            "schema": {"allOf": [_ref("ErrorAnswer"), codes]},
-            "examples": {kind.code: {"value": {"error": {"code": kind.code, "message": kind.when}}} for kind in coded},
-        }
-    return {"description": f"{HTTPStatus(status).phrase}: {described}", "content": {"application/json": content}}
+    described = "; ".join(f"`{kind.code}`: {kind.when}" for kind in kinds)
+    codes = {"properties": {"error": {"properties": {"code": {"enum": [kind.code for kind in kinds]}}}}}
+    content = {
+        "schema": {"allOf": [_ref("ErrorAnswer"), codes]},
+        "examples": {kind.code: {"value": {"error": {"code": kind.code, "message": kind.when}}} for kind in kinds},
+    }
+    return {
+        "description": f"{HTTPStatus(status).phrase}: {described}",
+        "headers": _headers(status),
+        "content": {"application/json": content},
+    }
 
 
 def _schemas(models: Sequence[type[BaseModel]], mode: JsonSchemaMode) -> Json:

@@ -1,6 +1,8 @@
 """From encoded images to faces with calibrated emotions; the faces of all images are classified together."""
 
+import logging
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,13 +13,16 @@ import numpy as np
 
 from emotion.alignment import Aligner, Landmarks
 from emotion.classifier import Classifier, OnnxClassifier, probabilities
-from emotion.contract import MAX_FACES, STANDARD, Detail
+from emotion.contract import MAX_FACES, STANDARD, Detail, Reason
 from emotion.detection import Detection, Detector, long_side_needed, smallest_wanted
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import Decoded, decode_reduced
 from emotion.labels import INPUT_SIZE, LABELS, Emotion
 from emotion.pyramid import Pyramid
+from emotion.quality import Quality, measure
 from emotion.turning import Turn, detect_turned, sent_box, sent_landmarks
+
+LOGGER = logging.getLogger(__name__)
 
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
@@ -34,10 +39,11 @@ WIDTH_TO_CROP = 1.4
 
 @dataclass(frozen=True)
 class Face:
-    """One face: where it is, and the calibrated probability of each of `LABELS`, in their order."""
+    """One face: where it is, how well it can be read, and the calibrated probability of each of `LABELS`, in order."""
 
     detection: Detection
     landmarks: Landmarks
+    quality: Quality
     probabilities: tuple[float, ...]
 
     @property
@@ -49,6 +55,16 @@ class Face:
     def confidence(self) -> float:
         """The probability of that class."""
         return max(self.probabilities)
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why the answer is not reliable; empty if it is."""
+        return self.quality.reasons()
+
+    @property
+    def reliable(self) -> bool:
+        """Whether the face is within the limits in which the network was measured to be right often enough."""
+        return not self.reasons
 
 
 @dataclass(frozen=True)
@@ -148,16 +164,20 @@ class Pipeline:
                 aligned = [self._aligner.align(photo, face) for face in read]
         except ImageError as error:
             return error
-        except (cv2.error, MemoryError):
-            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one.
+        except Exception as error:
+            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one. The
+            # exception's text is not logged: it may quote the photo.
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            LOGGER.error("%s in %s:%s", type(error).__name__, Path(where.filename).name, where.lineno)
             return InvalidImage("the image cannot be processed")
         height, width = image.pixels.shape[:2]
         faces = [
             (
                 _enlarged_box(sent_box(face, turned, width, height), image.reduction),
                 _enlarged_landmarks(sent_landmarks(landmarks, turned, width, height), image.reduction),
+                measure(crop, face, landmarks, photo.width, photo.height, image.reduction),
             )
-            for face, (landmarks, _) in zip(read, aligned, strict=True)
+            for face, (landmarks, crop) in zip(read, aligned, strict=True)
         ]
         crops = [crop for _, crop in aligned]
         left_out = len(found) - len(read)
@@ -170,7 +190,7 @@ class _Prepared:
 
     width: int
     height: int
-    faces: list[tuple[Detection, Landmarks]]
+    faces: list[tuple[Detection, Landmarks, Quality]]
     crops: list[np.ndarray]
     timings_ms: dict[str, float]
     detail: Detail

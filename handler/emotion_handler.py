@@ -15,8 +15,9 @@ from ts.context import Context
 from ts.metrics.metric_type_enum import MetricTypes
 from ts.torch_handler.base_handler import BaseHandler
 
+from emotion import policy
 from emotion.answer import answer
-from emotion.contract import DETAIL_HEADER, DETAILS, ERRORS, FORMAT_NAMES, STAGES, STANDARD, Detail, JsonRequest
+from emotion.contract import DETAILS, FORMAT_NAMES, IMAGE_ERRORS, REASONS, STAGES, STANDARD, Detail, JsonRequest
 from emotion.errors import EmptyBody, ImageError, InvalidImage, InvalidParameter
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
@@ -27,7 +28,7 @@ Row = dict[str, Any]
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 REQUEST_START = re.compile(r"(?:t=)?([0-9]{10}\.[0-9]{1,6})")
-"""`X-Request-Start` as nginx writes it with `t=${msec}`: seconds since 1970."""
+"""`X-Request-Start` as the door writes it: seconds since 1970."""
 
 LONGEST_REQUEST = 300.0
 """Seconds; a start further back, or in the future, means a wrong clock, and is ignored."""
@@ -39,6 +40,9 @@ JSON_FORM = '{"image": "<base64>"}'
 Photo = tuple[bytes | bytearray, Detail]
 """An encoded image, and how closely to look at it."""
 
+DETAIL_HEADER = "X-Detail"
+"""Where the door writes `detail` of the address's query, which TorchServe does not hand on."""
+
 
 class EmotionHandler(BaseHandler):  # type: ignore[misc]
     """Answers a batch of requests; each gets its own status, so one bad image does not fail the others."""
@@ -47,6 +51,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         """Load the models from the unpacked archive."""
         self.pipeline = Pipeline.load(Path(context.system_properties["model_dir"]))
         self.pipeline.warm_up()
+        self.policy = policy.from_environment()
         self.announced = False
         self.initialized = True
 
@@ -66,12 +71,11 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return [self._photo(index, row) for index, row in enumerate(data)]
 
     def _photo(self, index: int, row: Row) -> Photo | ImageError:
-        # A header, as TorchServe keeps the address's query to itself.
         asked = self._header(index, DETAIL_HEADER) or STANDARD
         # Looked for among the allowed values, so that it has their type.
         detail = next((allowed for allowed in DETAILS if allowed == asked), None)
         if detail is None:
-            return InvalidParameter(f"{DETAIL_HEADER} must be one of {', '.join(DETAILS)}")
+            return InvalidParameter(f"detail must be one of {', '.join(DETAILS)}")
         image = _image_bytes(row)
         return image if isinstance(image, ImageError) else (image, detail)
 
@@ -98,7 +102,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return self._answer(index, result)
 
     def _seconds_since_start(self, index: int) -> float | None:
-        """Seconds since the edge or the client sent the request, if its header says when; includes TorchServe's queue.
+        """Seconds since the request arrived at the door, by its header; includes TorchServe's queue.
 
         TorchServe itself reports only the sum of its waits, and its own histogram buckets end at ten milliseconds.
         """
@@ -118,22 +122,27 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
     def _answer(self, index: int, result: Result | ImageError) -> str:
         self.context.set_response_content_type(index, "application/json")
+        # The door lets no answer pass without it: TorchServe's own may quote a request.
+        self.context.set_response_header(index, "X-Answered-By", "emotion")
         if isinstance(result, ImageError):
             self.context.set_response_status(result.kind.status, HTTPStatus(result.kind.status).phrase, index)
             self._metric("emotion_images_rejected", MetricTypes.COUNTER, 1, result.kind.code)
         else:
             self._count(result)
-        return answer(result, self.pipeline.classifier).to_json()
+        return answer(result, self.pipeline.classifier, self.policy).to_json()
 
     def _count(self, result: Result) -> None:
         self._metric("emotion_images_analysed", MetricTypes.COUNTER, 1)
         self._metric("emotion_faces_per_image", MetricTypes.HISTOGRAM, len(result.faces))
         for stage in STAGES:
             self._metric("emotion_stage_seconds", MetricTypes.HISTOGRAM, result.timings_ms[stage] / 1000, stage)
-        for emotion, count in Counter(face.emotion for face in result.faces).items():
+        reliable = [face for face in result.faces if face.reliable]
+        for emotion, count in Counter(face.emotion for face in reliable).items():
             self._metric("emotion_faces", MetricTypes.COUNTER, count, emotion)
-        for face in result.faces:
+        for face in reliable:
             self._metric("emotion_confidence", MetricTypes.HISTOGRAM, face.confidence)
+        for reason, count in Counter(reason for face in result.faces for reason in face.reasons).items():
+            self._metric("emotion_faces_unreliable", MetricTypes.COUNTER, count, reason)
 
     def _announce(self) -> None:
         """Start every labelled counter at zero: a series that first appears at one shows no increase in Prometheus."""
@@ -141,9 +150,10 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self.announced = True
             for emotion in LABELS:
                 self._metric("emotion_faces", MetricTypes.COUNTER, 0, emotion)
-            for kind in ERRORS:
-                if kind.code:
-                    self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
+            for kind in IMAGE_ERRORS:
+                self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
+            for reason in REASONS:
+                self._metric("emotion_faces_unreliable", MetricTypes.COUNTER, 0, reason)
             self._metric("emotion_images_analysed", MetricTypes.COUNTER, 0)
 
     def _metric(self, name: str, kind: MetricTypes, value: float, *dimensions: str) -> None:

@@ -73,8 +73,8 @@ def scaled_object() -> dict[str, Any]:
     """KEDA's object: the autoscaler's targets, maximum and behaviour, and one more trigger, which starts the first pod.
 
     While there are no pods but Prometheus sees the page, each query gives 0. Where there are pods but no numbers it
-    gives nothing; KEDA takes that for an error and leaves the number of pods as it is. The page's requests wake the
-    first pod.
+    gives nothing; KEDA takes that for an error and leaves the number of pods as it is. Where only some pods have
+    numbers, their sum may ask for more pods, never for fewer. The page's requests wake the first pod.
     """
     spec = reference.autoscaler()["spec"]
     asleep = (
@@ -82,7 +82,7 @@ def scaled_object() -> dict[str, Any]:
         ' and on () count(up{job="emotion-client-metrics", namespace="emotion"} == 1) > 0'
     )
     triggers = [
-        _trigger(name, f'sum({rules.SIGNALS[name]}{{namespace="emotion"}}) or {asleep}', f"{target:g}")
+        _trigger(name, f"{_total(rules.SIGNALS[name], target)} or {asleep}", f"{target:g}")
         for name, target in reference.targets().items()
     ]
     knocks = 'sum(rate(emotion_client_requests_total{namespace="emotion"}[2m])) or vector(0)'
@@ -102,6 +102,14 @@ def scaled_object() -> dict[str, Any]:
             "triggers": triggers,
         },
     }
+
+
+def _total(series: str, target: float) -> str:
+    """The sum over pods; while some pods' numbers are missing, at least what keeps the pods that there are."""
+    known = f'{series}{{namespace="emotion"}}'
+    pods = 'count(group by (pod) (up{job="emotion-server-metrics", namespace="emotion"}))'
+    enough = f"({pods} > count({known})) * {target:g}"
+    return f"sum({known}) > {enough} or {enough} or sum({known})"
 
 
 def _trigger(name: str, query: str, threshold: str) -> dict[str, Any]:

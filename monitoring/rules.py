@@ -1,8 +1,8 @@
 """The recording and alerting rules that Prometheus loads.
 
 Every ratio is guarded against missing data and 0/0: while a pod idles the autoscaler's signals are 0, and the other
-ratios have no value. A request counts as failed when the handler did not answer it; refusing a broken image is an
-answer. `ts_inference_requests_total` counts every request for the model, also those that TorchServe refused or lost.
+ratios have no value. What cannot be known is missing, never 0. A request counts as failed by what its client saw, at
+the door and at the page; refusing a broken image is an answer.
 """
 
 from typing import Any
@@ -13,6 +13,9 @@ Rule = dict[str, Any]
 
 RUNBOOKS = "k8s/README.md#"
 """Has a section for each alert, named like it."""
+
+NAMESPACE = "emotion"
+"""Where the service runs, as in k8s/components/namespace: an alert on absence has to know what is absent."""
 
 AVAILABILITY = 0.995
 """Objective: the share of requests over 30 days that the service answers."""
@@ -43,6 +46,17 @@ PSI = 0.25
 CONFIDENCE_SHIFT = 0.1
 """How far the mean confidence may be from the report's."""
 
+SEEN_BY = {
+    # /ping is asked by GET; a code that the photo is to blame for, or the caller, is an answer.
+    "door": (
+        'caddy_http_request_duration_seconds_count{server="door", handler="headers", method=~"POST|PUT"',
+        'code=~"5..|408"',
+    ),
+    "page": ("emotion_client_requests_total{", 'outcome=~"away|slow|busy|not_answered|upload_timeout|error"'),
+}
+"""Who counts requests, and which of them failed. The door sees every caller's, but none while no pod is there; the page
+sees what a person sees, after it has tried again."""
+
 SIGNALS = {
     "emotion_queue_depth": "emotion:queue_depth:avg30s",
     "emotion_queue_wait_seconds": "emotion:queue_wait_seconds:mean1m",
@@ -66,10 +80,12 @@ def groups() -> dict[str, Any]:
 def _autoscaling() -> list[Rule]:
     """The autoscaler's signals for each pod, and how many pods each signal alone would ask for."""
     rules = [
-        # 0 for each pod that Prometheus can scrape: only there does a missing series mean that nothing happened yet.
+        # 0 for each pod whose counters Prometheus has read twice within a minute, as `rate` needs: only there does a
+        # missing series mean that nothing happened yet.
         _record(
             "emotion:scraped:zero",
-            'group by (namespace, pod) (up{job="emotion-server-metrics", endpoint="metrics"} == 1) * 0',
+            'group by (namespace, pod) (up{job="emotion-server-metrics", endpoint="metrics"} == 1'
+            ' and sum_over_time(up{job="emotion-server-metrics", endpoint="metrics"}[1m]) > 1) * 0',
         ),
         _record("emotion:queue_depth:avg30s", "avg by (namespace, pod) (avg_over_time(emotion_queue_depth[30s]))"),
         _record(
@@ -78,11 +94,11 @@ def _autoscaling() -> list[Rule]:
             " / (sum by (namespace, pod) (rate(QueueTime_count[1m])) > 0)"
             " or emotion:scraped:zero",
         ),
+        # The workers' number comes from the sidecar: where that is silent, or no worker is there, nobody knows.
         _record(
             "emotion:workers_busy:ratio1m",
-            "sum by (namespace, pod) (rate(emotion_batch_seconds_sum[1m]))"
-            " / (sum by (namespace, pod) (emotion_workers_ready) > 0)"
-            " or emotion:scraped:zero",
+            "(sum by (namespace, pod) (rate(emotion_batch_seconds_sum[1m])) or emotion:scraped:zero)"
+            " / (sum by (namespace, pod) (emotion_workers_ready) > 0)",
         ),
     ]
     for name, target in reference.targets().items():
@@ -92,20 +108,32 @@ def _autoscaling() -> list[Rule]:
 
 
 def _indicators() -> list[Rule]:
-    """The share of requests that failed, and of answers that were slow, over every window that an alert looks at."""
+    """The share of requests that failed, and of answers that were slow, over every window that an alert looks at.
+
+    Longer windows are averages of the recorded rates over five minutes: the counters of hundreds of pods over three
+    days would be too much to read again every half minute.
+    """
     rules = []
-    for window in _windows():
-        asked = f"sum by (namespace) (rate(ts_inference_requests_total[{window}]))"
-        answered = (
-            f"(sum by (namespace) (rate(emotion_images_analysed[{window}]))"
-            f" + sum by (namespace) (rate(emotion_images_rejected[{window}])))"
-        )
-        within = f'sum by (namespace) (rate(emotion_request_seconds_bucket{{le="{LATENCY_BOUND}"}}[{window}]))'
-        timed = f"sum by (namespace) (rate(emotion_request_seconds_count[{window}]))"
+    for who, (counter, failed) in SEEN_BY.items():
+        requests = f"sum by (namespace) (rate({counter}}}[5m]))"
+        failures = f"sum by (namespace) (rate({counter}{', ' * (counter[-1] != '{')}{failed}}}[5m])) or {requests} * 0"
         rules += [
-            _record(f"emotion:requests:rate{window}", asked),
-            _record(f"emotion:failed:ratio{window}", f"clamp_min(1 - {answered} / ({asked} > 0), 0)"),
-            _record(f"emotion:slow:ratio{window}", f"clamp_min(1 - {within} / ({timed} > 0), 0)"),
+            _record("emotion:requests:rate5m", requests, {"seen_by": who}),
+            _record("emotion:failures:rate5m", failures, {"seen_by": who}),
+        ]
+    timed = "sum by (namespace) (rate(emotion_request_seconds_count[5m]))"
+    within = f'sum by (namespace) (rate(emotion_request_seconds_bucket{{le="{LATENCY_BOUND}"}}[5m]))'
+    rules += [_record("emotion:answers:rate5m", timed), _record("emotion:answers_in_time:rate5m", within)]
+    for window in _windows():
+        asked, failures, answers, in_time = (
+            f"emotion:{name}:rate5m" if window == "5m" else f"sum_over_time(emotion:{name}:rate5m[{window}])"
+            for name in ("requests", "failures", "answers", "answers_in_time")
+        )
+        if window != "5m":
+            rules.append(_record(f"emotion:requests:rate{window}", f"avg_over_time(emotion:requests:rate5m[{window}])"))
+        rules += [
+            _record(f"emotion:failed:ratio{window}", f"{failures} / ({asked} > 0)"),
+            _record(f"emotion:slow:ratio{window}", f"clamp_min(1 - {in_time} / ({answers} > 0), 0)"),
         ]
     return rules
 
@@ -146,9 +174,21 @@ def _drift() -> list[Rule]:
 def _objectives() -> list[Rule]:
     """Each alert fires while both windows are over the bound; the short one ends it soon after the cause is gone."""
     rules = []
-    for name, indicator, objective, what in (
-        ("Availability", "failed", AVAILABILITY, "photos get no answer"),
-        ("Latency", "slow", LATENCY, f"answers take longer than {LATENCY_BOUND} s"),
+    for name, indicator, enough, objective, what in (
+        (
+            "Availability",
+            "failed",
+            "emotion:requests:rate{} > {:g}",
+            AVAILABILITY,
+            "photos get no answer, as the {{ $labels.seen_by }} saw it",
+        ),
+        (
+            "Latency",
+            "slow",
+            'on (namespace) emotion:requests:rate{}{{seen_by="door"}} > {:g}',
+            LATENCY,
+            f"answers take longer than {LATENCY_BOUND} s",
+        ),
     ):
         for long, short, factor, severity in BURN:
             bound = factor * (1 - objective)
@@ -156,7 +196,7 @@ def _objectives() -> list[Rule]:
                 _alert(
                     f"Emotion{name}Burn{long}",
                     f"emotion:{indicator}:ratio{long} > {bound:g} and emotion:{indicator}:ratio{short} > {bound:g}"
-                    f" and emotion:requests:rate{long} > {LEAST_REQUESTS:g}",
+                    f" and {enough.format(long, LEAST_REQUESTS)}",
                     severity,
                     f"{{{{ $value | humanizePercentage }}}} of {what}, over {long}: {factor:g} times what the objective"
                     f" of {objective:.1%} allows",
@@ -170,10 +210,23 @@ def _alerts() -> list[Rule]:
     return [
         _alert(
             "EmotionNoReadyWorker",
-            "sum by (namespace) (emotion_workers_ready or emotion_torchserve_up * 0) == 0",
+            "sum by (namespace) (emotion_workers_ready or emotion_torchserve_up * 0) == 0"
+            # No series at all: every pod is pending, or gone. That is as it should be only where KEDA may put the last
+            # pod to sleep (the page's service has a label then), and the page is there to wake one.
+            f' or absent(emotion_torchserve_up{{namespace="{NAMESPACE}"}}) unless on (namespace)'
+            ' (up{job="emotion-client-metrics", may_sleep="true"} == 1'
+            ' unless on (namespace) up{job="emotion-server-metrics"})',
             "critical",
             "no worker can answer a photo",
             wait="1m",
+        ),
+        _alert(
+            "EmotionNoPage",
+            'sum by (namespace) (up{job="emotion-client-metrics"}) == 0'
+            f' or absent(up{{job="emotion-client-metrics", namespace="{NAMESPACE}"}})',
+            "critical",
+            "no page can be seen",
+            wait="2m",
         ),
         _alert(
             "EmotionNotScraped",

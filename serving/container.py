@@ -1,26 +1,23 @@
-"""Become TorchServe inside a container: `python -m serving.container`.
+"""The service as a container's only process tree: `python -m serving.container`.
 
-This process replaces itself with Java, so that the container's signals reach the JVM directly.
+This process is the container's first: the engine's SIGTERM reaches it, and it stops the door and then TorchServe. How
+long a start may take is for probes to say: the door answers from the beginning, and tells them.
 """
 
-import os
 import sys
-from pathlib import Path
 
-from serving.server import ARCHIVE, Addresses, ServerFailed, command, environment
-
-SCRATCH = Path("/tmp")  # noqa: S108, the one writable path that the image declares
+from serving.addresses import Addresses, ServerFailed
+from serving.processes import stopping_on_signals
+from serving.server import serving, stay
 
 
 def main() -> None:
-    if not ARCHIVE.is_file():
-        sys.exit(f"error: no model archive at {ARCHIVE}")
     try:
-        java = command(ARCHIVE, SCRATCH)
+        # The door and the metrics are there for the network.
+        with stopping_on_signals(), serving(Addresses(), host="0.0.0.0") as service:  # noqa: S104
+            stay(service)
     except ServerFailed as error:
         sys.exit(f"error: {error}")
-    # Other machines may reach inference and metrics, but never management.
-    os.execve(java[0], java, environment(Addresses(), SCRATCH, host="0.0.0.0"))  # noqa: S104, S606
 
 
 if __name__ == "__main__":

@@ -1,8 +1,9 @@
-"""Exit with 0 if TorchServe in this container can answer photos: `python -m serving.healthcheck`."""
+"""Exit with 0 if the service in this container can answer photos: `python -m serving.healthcheck`."""
 
 import sys
 
-from serving.server import Addresses, is_ready
+from serving.addresses import Addresses
+from serving.door import is_open
 
 if __name__ == "__main__":
-    sys.exit(0 if is_ready(Addresses()) else 1)
+    sys.exit(0 if is_open(Addresses()) else 1)

@@ -8,8 +8,9 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
+from serving.addresses import Addresses, ServerFailed, check_port
 from serving.processes import running
-from serving.server import ROOT, Addresses, ServerFailed, check_port
+from serving.torchserve import ROOT
 
 
 @contextlib.contextmanager
@@ -31,7 +32,7 @@ def _command(port: int) -> list[str]:
 
 
 def _environment(addresses: Addresses) -> dict[str, str]:
-    return os.environ | {"EMOTION_SERVER": f"http://127.0.0.1:{addresses.inference}"}
+    return os.environ | {"EMOTION_SERVER": addresses.url}
 
 
 def _wait_until_up(process: subprocess.Popen[bytes], port: int, timeout: float = 60.0) -> None:

@@ -13,7 +13,7 @@ PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
 
 GRACE = 10.0
-"""Seconds that a process group gets to stop by itself."""
+"""Seconds that a process usually gets to stop by itself."""
 
 
 class Stopped(Exception):
@@ -22,7 +22,11 @@ class Stopped(Exception):
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], environment: Mapping[str, str] | None = None, folder: Path | None = None
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+    *,
+    grace: float = GRACE,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` in a process group of its own, and stop the whole group on leaving, whatever happened.
 
@@ -40,7 +44,7 @@ def running(
     try:
         yield process
     finally:
-        stop(process)
+        stop(process, grace)
 
 
 def _die_with_parent() -> None:
@@ -49,12 +53,12 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def stop(process: subprocess.Popen[bytes]) -> None:
-    """Ask the process to stop, then kill whatever is left of its group."""
+def stop(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
+    """Ask the process to stop, wait `grace` seconds, then kill whatever is left of its group."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE)
+            process.wait(grace)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -67,11 +71,10 @@ def stopping_on_signals() -> Iterator[None]:
     def on_signal(number: int, _: object) -> None:
         for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, signal.SIG_IGN)
-        raise Stopped(signal.Signals(number).name)
+        print(f"\nstopping ({signal.Signals(number).name})", file=sys.stderr, flush=True)
+        raise Stopped
 
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, on_signal)
-    try:
+    with contextlib.suppress(Stopped):
         yield
-    except Stopped as reason:
-        print(f"\nstopping ({reason})", file=sys.stderr)

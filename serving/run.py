@@ -1,17 +1,18 @@
-"""Run the whole service in the foreground: TorchServe, then the Streamlit client. `python -m serving.run`"""
+"""Run everything in the foreground: the service, then the Streamlit page. `python -m serving.run`"""
 
 import argparse
 import subprocess
 import sys
 import time
 
+from serving.addresses import Addresses, ServerFailed, check_port
 from serving.page import page
 from serving.processes import stopping_on_signals
-from serving.server import Addresses, ServerFailed, add_port_arguments, check_port, torchserve, wait_until_ready
+from serving.server import Service, add_port_arguments, serving
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Run TorchServe and the page in the foreground.")
+    parser = argparse.ArgumentParser(description="Run the service and the page in the foreground.")
     add_port_arguments(parser)
     parser.add_argument("--page-port", type=int, default=8501)
     arguments = vars(parser.parse_args())
@@ -19,21 +20,22 @@ def main() -> None:
     addresses = Addresses(**arguments)
     try:
         check_port("page", page_port)  # now, and not after the server came up
-        with stopping_on_signals(), torchserve(addresses) as server:
+        with stopping_on_signals(), serving(addresses) as service:
             print("starting TorchServe …", flush=True)
-            wait_until_ready(server, addresses)
+            service.wait_until_ready()
             with page(page_port, addresses) as page_process:
                 print(f"ready: the page is at http://127.0.0.1:{page_port}, the service at {addresses.predictions}")
                 print("Ctrl-C stops both", flush=True)
-                _wait_for_either(server, page_process)
+                _stay(service, page_process)
     except ServerFailed as error:
         sys.exit(f"error: {error}")
 
 
-def _wait_for_either(*processes: subprocess.Popen[bytes]) -> None:
-    while all(process.poll() is None for process in processes):
-        time.sleep(0.5)
-    raise ServerFailed("a part of the service ended by itself; see its log above")
+def _stay(service: Service, page_process: subprocess.Popen[bytes]) -> None:
+    while page_process.poll() is None:
+        service.check()
+        time.sleep(0.2)
+    raise ServerFailed(f"the page ended with status {page_process.returncode} by itself; see its log above")
 
 
 if __name__ == "__main__":

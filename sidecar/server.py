@@ -1,4 +1,4 @@
-"""Serve `/metrics`, `/ready`, `/live` and, to this pod alone, `/drain`.
+"""Serve `/metrics`, `/ready` and `/live`.
 
     python -m sidecar.server
 
@@ -82,7 +82,7 @@ class QueueCollector(Collector):
 
 
 class Server(ThreadingHTTPServer):
-    """Answers probes and scrapes, each in a thread of its own, so that nobody waits for a long drain."""
+    """Answers probes and scrapes, each in a thread: while TorchServe hangs, no answer waits for another."""
 
     daemon_threads = True
 
@@ -95,6 +95,7 @@ class Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: Server
+    timeout = 5.0  # a connection on which nothing is asked holds a thread
 
     def do_GET(self) -> None:
         health = self.server.health
@@ -106,15 +107,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(health.live())
         else:
             self._say(Answer(False, "there are /metrics, /ready and /live"), refused=404)
-
-    def do_POST(self) -> None:
-        """`/drain` takes the pod out of service, so only its own containers may ask for it."""
-        if self.path != "/drain":
-            self._say(Answer(False, "there is /drain"), refused=404)
-        elif self.client_address[0] not in {"127.0.0.1", "::1"}:
-            self._say(Answer(False, "only from loopback"), refused=403)
-        else:
-            self._say(self.server.health.drain())
 
     def _say(self, answer: Answer, refused: int = 503) -> None:
         body = json.dumps({"good": answer.good, "why": answer.why}).encode()

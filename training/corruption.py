@@ -68,6 +68,17 @@ def paired_views(
     return clean, alter(damage(seen, corruption, intact), augmentation)
 
 
+def half_damaged(images: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Faces uint8 `[N, S, S]`, every second one damaged; equal seeds give equal pictures."""
+    recipe = CorruptionRecipe(intact=0, cover=0, light=0.4, blur=0.25, shrink=0.25, noise=0.35, jpeg=0.35)
+    faces = torch.from_numpy(images).unsqueeze(1).float()
+    intact = torch.arange(len(faces)) % 2 == 0
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        damaged: np.ndarray = damage(faces, recipe, intact).round().clamp(0, 255).byte()[:, 0].numpy()
+    return damaged
+
+
 def damage(faces: torch.Tensor, recipe: CorruptionRecipe, intact: torch.Tensor) -> torch.Tensor:
     """Faces float32 `[N, 1, S, S]` of 0–255, each damaged in its own way, except those `intact`, bool `[N]`."""
     faces = _some(faces, recipe.light, intact, _one_of(_exposure, _exposure, _darkness, _glare, _shadow))

@@ -109,6 +109,15 @@ def save_fingerprints(split: Split, path: Path, inherited: Sequence[np.ndarray |
     np.save(path, np.unique(np.concatenate(seen)))
 
 
+def some_faces(split: Split, count: int) -> Split:
+    """`count` faces of `split`, the same in every call; all faces if it has no more, or `count` is 0."""
+    if not 0 < count < len(split):
+        return split
+    kept = np.zeros(len(split), dtype=bool)
+    kept[np.random.default_rng(0).permutation(len(split))[:count]] = True
+    return split.where(kept)
+
+
 def load_fingerprints(path: Path) -> np.ndarray | None:
     """What `save_fingerprints` kept, or None if it was not kept."""
     return np.load(path) if path.exists() else None

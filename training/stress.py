@@ -5,7 +5,8 @@
 
 Writes `stress.json`, `STRESS.md` and `stress.png` into `--out`: accuracy, macro-F1, the confidence that the network
 states on average next to the accuracy it has, and what abstaining below a confidence saves. Equal faces and seeds give
-every network the same pictures. Takes four minutes for 1,000 faces and the served network on one core.
+every network the same pictures. Takes four minutes for 1,000 faces and the served network on one core. Where the folder
+has `stress-fer.json` (`make stress-peer`) for the same faces, the peer's accuracies stand beside the network's.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from emotion.classifier import Classifier, softmax
 from training.artifact import load_classifier
 from training.conditions import CONDITIONS, MIDDLE, STRENGTHS, Condition, damaged
-from training.data import SPLITS, DataError, Split
+from training.data import SPLITS, DataError, Split, some_faces
 from training.evaluate import load_faces, score
 from training.plots import save_stress
 from training.scoring import classify
@@ -43,6 +44,7 @@ def main() -> None:
     except (DataError, FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
     report = stress(classifier, split, arguments.seed)
+    report["peer"] = _peer(arguments.out / "stress-fer.json", report["data"])
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "stress.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     (arguments.out / "STRESS.md").write_text(table(report), encoding="utf-8")
@@ -51,19 +53,10 @@ def main() -> None:
     print(f"written: {', '.join(str(arguments.out / name) for name in ('stress.json', 'STRESS.md', 'stress.png'))}")
 
 
-def some_faces(split: Split, count: int) -> Split:
-    """`count` faces of `split`, the same in every call; all faces if it has no more, or `count` is 0."""
-    if not 0 < count < len(split):
-        return split
-    kept = np.zeros(len(split), dtype=bool)
-    kept[np.random.default_rng(SEED).permutation(len(split))[:count]] = True
-    return split.where(kept)
-
-
 def stress(
     classifier: Classifier, split: Split, seed: int = SEED, conditions: tuple[Condition, ...] = CONDITIONS
 ) -> dict[str, Any]:
-    """The report of `classifier` on the faces of `split` under each of `conditions`."""
+    """The report of `classifier` on the faces of `split` under each of `conditions`, without a peer."""
     clean = cell(classifier, split.images, split.labels)
     rows = []
     for condition in tqdm(conditions, unit="condition", disable=None):
@@ -79,6 +72,7 @@ def stress(
         "middle": summary([row["cells"][MIDDLE] for row in rows]),
         "all": summary([each for row in rows for each in row["cells"]]),
         "conditions": rows,
+        "peer": None,
     }
 
 
@@ -119,11 +113,16 @@ def table(report: dict[str, Any]) -> str:
     model, data, clean, middle = (report[key] for key in ("model", "data", "clean", "middle"))
     head = ["condition", "middle", "1", "2", "3", "4", "5", "macro-F1", "confidence", "too much", "answered"]
     head += ["accuracy of these", "wrong ones saved"]
+    peer = report["peer"]
     rows = [_row("as they are", "", [clean] * (MIDDLE + 1))]
     rows += [
         _row(each["name"] + ("" if each["trained"] else " *"), each["unit"], each["cells"])
         for each in report["conditions"]
     ]
+    if peer:
+        head.append(f"{peer['model']['name']} {peer['model']['version']}")
+        others = [peer["clean"], *(peer["conditions"][each["name"]][MIDDLE] for each in report["conditions"])]
+        rows = [f"{row} {other:.1%} |" for row, other in zip(rows, others, strict=True)]
     return f"""\
 # {model["name"]} {model["version"]} ({model["runtime"]}) under stress
 
@@ -142,6 +141,14 @@ stand in `training/conditions.py`.
 - Over-confidence at the middle strength: {100 * middle["overconfidence"]:+.1f} points on average,
   {100 * middle["worst_overconfidence"]:+.1f} at worst.
 """
+
+
+def _peer(path: Path, data: dict[str, Any]) -> dict[str, Any] | None:
+    """The peer's report, if there is one on the same faces with the same damage."""
+    if not path.is_file():
+        return None
+    peer: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return peer if peer["data"] == data else None
 
 
 def _row(name: str, unit: str, cells: list[dict[str, Any]]) -> str:

@@ -24,11 +24,12 @@ import psutil
 import requests
 
 from bench.service import latencies, one_face, saturate
-from serving.server import Addresses, torchserve, wait_until_ready
+from serving.addresses import Addresses
+from serving.server import serving
 
 OUT = Path(__file__).with_name("measured.json")
 
-ADDRESSES = Addresses(18080, 18081, 18082)
+ADDRESSES = Addresses(18080, 18081, 18082, 18084, 18085)
 
 
 def main() -> None:
@@ -40,15 +41,16 @@ def main() -> None:
     print(f"start to ready: {', '.join(f'{seconds:.1f}' for seconds in starts)} s")
     photo, large, largest = one_face(640, 480), one_face(4000, 3000), noisy(5000, 5000)
     addresses = ADDRESSES
-    with torchserve(addresses) as server:
-        wait_until_ready(server, addresses)
-        memory = {"at_rest": memory_of(server)}
-        alone = latencies(photo, addresses, 300)
+    with serving(addresses) as service:
+        service.wait_until_ready()
+        server = (service.torchserve, service.door)
+        memory = {"at_rest": memory_of(*server)}
+        (alone,) = latencies(photo, [addresses.door], 300)
         load = [under_load(photo, addresses, clients, arguments.seconds) for clients in (1, 2, 4, 8, 16, 32)]
-        memory["640×480, 32 clients"] = memory_of(server)
+        memory["640×480, 32 clients"] = memory_of(*server)
         large_load = under_load(large, addresses, 8, arguments.seconds)
-        memory["12 Mpx, 8 clients"] = memory_of(server)
-        with peak_memory(server) as peak:
+        memory["12 Mpx, 8 clients"] = memory_of(*server)
+        with peak_memory(*server) as peak:
             flood([largest], addresses, clients=70, seconds=2 * arguments.seconds)
         memory[f"25 Mpx files of {len(largest) / 2**20:.0f} MiB, 70 clients"] = peak[0]
     measured = {
@@ -68,8 +70,8 @@ def main() -> None:
 def start_up() -> float:
     """Seconds from starting Java until all workers are ready."""
     started = time.perf_counter()
-    with torchserve(ADDRESSES) as server:
-        wait_until_ready(server, ADDRESSES)
+    with serving(ADDRESSES) as service:
+        service.wait_until_ready()
         return time.perf_counter() - started
 
 
@@ -86,7 +88,7 @@ def summary(times: Sequence[float]) -> dict[str, float]:
 
 def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> dict[str, Any]:
     """Photos a second and the latency's summary with `clients` that each send the next photo at once."""
-    throughput, times = saturate(photo, addresses, clients, seconds)
+    throughput, times = saturate(photo, addresses.door, clients, seconds)
     print(f"{clients:3} clients: {throughput:6.1f} photos/s, median {statistics.median(times) * 1000:.0f} ms")
     return {"clients": clients, "photos_per_second": round(throughput, 2), "seconds": summary(times)}
 
@@ -121,14 +123,14 @@ def flood(photos: Sequence[bytes], addresses: Addresses, clients: int, seconds: 
 
 
 @contextlib.contextmanager
-def peak_memory(server: subprocess.Popen[bytes]) -> Iterator[list[dict[str, float]]]:
+def peak_memory(*server: subprocess.Popen[bytes]) -> Iterator[list[dict[str, float]]]:
     """A list of one element, the memory when the sum was largest so far; it is measured every half second."""
-    peak = [memory_of(server)]
+    peak = [memory_of(*server)]
     done = threading.Event()
 
     def watch() -> None:
         while not done.wait(0.5):
-            now = memory_of(server)
+            now = memory_of(*server)
             if now["sum"] > peak[0]["sum"]:
                 peak[0] = now
 
@@ -141,12 +143,13 @@ def peak_memory(server: subprocess.Popen[bytes]) -> Iterator[list[dict[str, floa
         thread.join()
 
 
-def memory_of(server: subprocess.Popen[bytes]) -> dict[str, float]:
-    """MiB that the process tree holds, shared pages counted once: Java's, the largest worker's, and the sum."""
-    java = psutil.Process(server.pid)
-    held = {java.pid: _held(java)} | {child.pid: _held(child) for child in java.children(recursive=True)}
-    workers = [value for pid, value in held.items() if pid != java.pid]
-    return {"java": round(held[java.pid]), "largest_worker": round(max(workers)), "sum": round(sum(held.values()))}
+def memory_of(torchserve: subprocess.Popen[bytes], door: subprocess.Popen[bytes]) -> dict[str, float]:
+    """MiB that the processes hold, shared pages counted once: Java's, the largest worker's, the door's, the sum."""
+    java = psutil.Process(torchserve.pid)
+    workers = [_held(child) for child in java.children(recursive=True)]
+    held = {"java": _held(java), "largest_worker": max(workers), "door": _held(psutil.Process(door.pid))}
+    held["sum"] = held["java"] + sum(workers) + held["door"]
+    return {name: round(value) for name, value in held.items()}
 
 
 def _held(process: psutil.Process) -> float:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
+from serving.addresses import Addresses
 from serving.page import page
-from serving.server import Addresses, torchserve, wait_until_ready
+from serving.server import serving
 from tests.conftest import ROOT
 from tests.integration.conftest import free_addresses, free_ports
 
@@ -45,8 +46,7 @@ class Service:
         self._running = contextlib.ExitStack()
 
     def start(self) -> None:
-        process = self._running.enter_context(torchserve(self.addresses))
-        wait_until_ready(process, self.addresses)
+        self._running.enter_context(serving(self.addresses)).wait_until_ready()
 
     def stop(self) -> None:
         self._running.close()

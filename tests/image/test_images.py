@@ -12,9 +12,10 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from serving.server import check_port
+from serving.addresses import Addresses, check_port
 from tests.conftest import photo_bytes
 from tests.image.container import Image
+from tests.integration.senders import senders
 from tests.integration.watching import eventually, own_address
 
 
@@ -49,7 +50,7 @@ def get(url: str) -> bytes | None:
 @pytest.fixture(autouse=True)
 def free_ports() -> None:
     """The images' ports are fixed, and who else listens there would answer in their place."""
-    for port in (8080, 8081, 8082, 8083, 8501, 8502):
+    for port in (8080, 8081, 8082, 8083, 8084, 8085, 8501, 8502):
         check_port("test", port)
 
 
@@ -76,12 +77,12 @@ def test_no_caches_are_left(server_image: Image, client_image: Image) -> None:
 def test_server_answers_from_a_read_only_root(server_image: Image) -> None:
     """Starts as its user, answers a photo, tells the sidecar the truth, and stops when it is told to."""
     sidecar = server_image.command("python", "-m", "sidecar.server")
-    with container(server_image.command()) as java, container(sidecar):
+    with container(server_image.command()) as first, container(sidecar):
         eventually(lambda: get("http://127.0.0.1:8083/ready"), 90)
-        assert java.name() == "java", "the command must have replaced itself"
-        assert java.uids().real == int(server_image.user) != 0
-        for child in java.children():
-            assert child.uids().real == int(server_image.user)
+        eventually(lambda: get("http://127.0.0.1:8080/ping"), 10)
+        assert {each.name() for each in first.children()} == {"java", "caddy"}
+        for process in (first, *first.children(recursive=True)):
+            assert process.uids().real == int(server_image.user) != 0
         request = urllib.request.Request("http://127.0.0.1:8080/predictions/emotion", data=photo_bytes("smiling"))
         request.add_header("Content-Type", "application/octet-stream")
         with urllib.request.urlopen(request, timeout=10) as response:
@@ -93,13 +94,17 @@ def test_server_answers_from_a_read_only_root(server_image: Image) -> None:
         assert subprocess.run(server_image.command(*check), check=False).returncode == 0
         assert b"emotion_queue_depth 0.0" in (get("http://127.0.0.1:8083/metrics") or b"")
 
-        with pytest.raises(OSError):
-            socket.create_connection((own_address(), 8081), timeout=2)
+        for port in (8081, 8085):
+            with pytest.raises(OSError):
+                socket.create_connection((own_address(), port), timeout=2)
 
-        started = time.monotonic()
-        java.send_signal(signal.SIGTERM)
-        java.wait(20)
-        print(f"stopped {time.monotonic() - started:.1f} s after SIGTERM")
+        with senders(Addresses(), photo_bytes("smiling"), 20) as account:
+            eventually(lambda: account.ended["200"] >= 40, 60)
+            started = time.monotonic()
+            first.send_signal(signal.SIGTERM)
+            first.wait(60)
+            print(f"stopped {time.monotonic() - started:.1f} s after SIGTERM: {dict(account.ended)}")
+        assert set(account.ended) == {"200", "refused"}, account
     assert get("http://127.0.0.1:8080/ping") is None
 
 

@@ -1,13 +1,15 @@
-"""A real TorchServe for the session, on free ports, with the archive that `make mar` built."""
+"""The real service for the session, Caddy and TorchServe, on free ports, with the archive that `make mar` built."""
 
 import contextlib
 import socket
 from collections.abc import Iterator
+from dataclasses import fields
 
 import pytest
 import requests
 
-from serving.server import Addresses, torchserve, wait_until_ready
+from serving.addresses import Addresses
+from serving.server import serving
 
 
 def free_ports(count: int) -> list[int]:
@@ -20,15 +22,15 @@ def free_ports(count: int) -> list[int]:
 
 
 def free_addresses() -> Addresses:
-    """Free ports for a TorchServe."""
-    return Addresses(*free_ports(3))
+    """Free ports for a service."""
+    return Addresses(*free_ports(len(fields(Addresses))))
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Addresses]:
     addresses = free_addresses()
-    with torchserve(addresses) as process:
-        wait_until_ready(process, addresses)
+    with serving(addresses) as service:
+        service.wait_until_ready()
         yield addresses
 
 

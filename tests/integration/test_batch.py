@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from serving.server import Addresses
+from serving.addresses import Addresses
 from tests.conftest import ROOT, photo_bytes
 from tests.integration.test_service import metrics
 
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, smiling: Image.Image) -> Path:
 
 def start(folder: Path, out: Path, server: Addresses) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "client.batch", str(folder), "--out", str(out), "--concurrency", "4"]
-    environment = os.environ | {"EMOTION_SERVER": f"http://127.0.0.1:{server.inference}"}
+    environment = os.environ | {"EMOTION_SERVER": server.url}
     return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
 

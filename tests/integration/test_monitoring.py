@@ -16,7 +16,8 @@ from bench.autoscaling.autoscaler import Autoscaler, read
 from client import metrics
 from client.api import EmotionClient, ServiceError
 from monitoring import dashboard, reference, rules
-from serving.server import Addresses, torchserve, wait_until_ready
+from serving.addresses import Addresses
+from serving.server import serving
 from tests.conftest import photo_bytes
 from tests.integration.conftest import free_addresses, free_ports
 from tests.integration.watching import STANDALONE, Prometheus, eventually, prometheus, sidecar, status
@@ -40,7 +41,7 @@ class Watched:
         photo = photo_bytes("smiling")
 
         def send() -> None:
-            client = EmotionClient(f"http://127.0.0.1:{self.addresses.inference}", timeout=30, retries=0)
+            client = EmotionClient(self.addresses.url, timeout=30, retries=0)
             while not stop.is_set():
                 try:
                     answer = client.analyse(photo)
@@ -80,15 +81,16 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     addresses, (client_port,) = free_addresses(), free_ports(1)
     metrics.serve(client_port)
-    with torchserve(addresses) as server, sidecar(addresses) as url:
-        wait_until_ready(server, addresses)
+    with serving(addresses) as service, sidecar(addresses) as url:
+        service.wait_until_ready()
         targets = [
             ("emotion-server-metrics", addresses.metrics, "metrics", POD),
             ("emotion-server-metrics", int(url.rsplit(":", 1)[1]), "sidecar", POD),
+            ("emotion-server-metrics", addresses.door_metrics, "door", POD),
             ("emotion-client-metrics", client_port, "metrics", "emotion-client-0"),
         ]
         with prometheus(targets, tmp_path_factory.mktemp("prometheus")) as watching:
-            yield Watched(addresses, psutil.Process(server.pid), url, watching)
+            yield Watched(addresses, psutil.Process(service.torchserve.pid), url, watching)
 
 
 def test_autoscaler_follows_the_load_up_and_down_again(watched: Watched) -> None:
@@ -114,22 +116,20 @@ def test_autoscaler_follows_the_load_up_and_down_again(watched: Watched) -> None
     assert watched.replicas(now=least) == least
 
 
-def test_failures_are_what_neither_analysed_nor_rejected_explains(watched: Watched) -> None:
-    """The availability indicator stands on this: TorchServe counts what it refuses as a request too."""
-
-    def total(name: str) -> float:
-        return sum(watched.prometheus.values(name))
+def test_failures_are_what_clients_saw_at_the_door(watched: Watched) -> None:
+    """The availability indicator stands on this: the door counts what TorchServe refuses."""
 
     def failed() -> float:
-        return (
-            total("ts_inference_requests_total") - total("emotion_images_analysed") - total("emotion_images_rejected")
-        )
+        return sum(watched.prometheus.values(f"{counted}, {bad}}}"))
 
-    eventually(lambda: failed() == 0, 20, every=1)
+    counted, bad = rules.SEEN_BY["door"]
+    before = failed()
     outcomes = watched.load(clients=90, seconds=8)  # 50 places, two workers with up to 4 each
     assert outcomes["ServerBusy"] > 0, outcomes
-    assert eventually(lambda: failed() == outcomes["ServerBusy"], 30, every=1), outcomes
-    eventually(lambda: any(value > 0 for value in watched.prometheus.values("emotion:failed:ratio5m")), 60, every=1)
+    assert eventually(lambda: failed() - before == outcomes["ServerBusy"], 30, every=1), outcomes
+    for who in rules.SEEN_BY:
+        ratio = f'emotion:failed:ratio5m{{seen_by="{who}"}}'
+        eventually(lambda ratio=ratio: any(each > 0 for each in watched.prometheus.values(ratio)), 60, every=1)  # type: ignore[misc]
 
 
 def test_every_query_of_the_dashboard_returns_data(watched: Watched) -> None:

@@ -21,7 +21,7 @@ from emotion import contract
 from emotion.answer import answer
 from emotion.image import decode
 from emotion.pipeline import DETECTOR, LANDMARKS, NETWORK, Pipeline
-from serving.server import Addresses
+from serving.addresses import Addresses
 from tests.conftest import ROOT, photo_bytes, photo_path
 
 MEGABYTES = 25

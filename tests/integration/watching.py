@@ -15,7 +15,7 @@ import pytest
 import requests
 import yaml
 
-from serving.server import Addresses
+from serving.addresses import Addresses
 from tests.conftest import tool
 from tests.integration.conftest import free_ports
 

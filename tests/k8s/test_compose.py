@@ -42,7 +42,7 @@ def test_every_file_that_is_mounted_is_there(services: Services) -> None:
 def test_ports_are_published_on_loopback_only(services: Services) -> None:
     published = [port for service in services.values() for port in service.get("ports", [])]
     assert published and all(port.startswith("127.0.0.1:") for port in published)
-    assert not any("8081" in port for port in published)
+    assert not any("8081" in port or "8085" in port for port in published)
 
 
 def test_everything_is_hardened(services: Services) -> None:

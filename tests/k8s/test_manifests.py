@@ -24,7 +24,10 @@ CUSTOM: dict[str, Any] = {
 }
 """Models generated from the operators' own schemas."""
 
-OPEN_PORTS = {8080, 8082, 8083, 8501, 8502}
+OLDEST = "1.30"
+"""The oldest Kubernetes that k8s/README.md promises: `preStop.sleep` begins to work there without a feature gate."""
+
+OPEN_PORTS = {8080, 8082, 8083, 8084, 8501, 8502}
 
 
 def newest_minors(count: int) -> list[str]:
@@ -41,7 +44,7 @@ def test_every_combination_builds(builds: dict[str, list[Manifest]]) -> None:
         assert not twice, f"{name} has these twice: {twice}"
 
 
-@pytest.mark.parametrize("version", newest_minors(3))
+@pytest.mark.parametrize("version", [OLDEST, *newest_minors(4)])
 def test_kubernetes_accepts_every_document(builds: dict[str, list[Manifest]], version: str) -> None:
     for document in unlike(builds):
         if document["kind"] not in CUSTOM:
@@ -110,23 +113,44 @@ def test_pods_are_restricted(builds: dict[str, list[Manifest]]) -> None:
             assert {"cpu", "memory"} <= set(container["resources"]["limits"]), name
 
 
-def test_pods_outlive_their_draining(builds: dict[str, list[Manifest]]) -> None:
+def test_services_name_the_ports_of_sidecars_by_number(builds: dict[str, list[Manifest]]) -> None:
+    """EndpointSlices resolve names of ordinary containers' ports; those of sidecars only from Kubernetes 1.33 on."""
+    for built in builds.values():
+        resolved = {
+            each["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]: {
+                port["name"]
+                for container in each["spec"]["template"]["spec"]["containers"]
+                for port in container["ports"]
+            }
+            for each in built
+            if each["kind"] in {"Deployment", "StatefulSet"}
+        }
+        for service in built:
+            if service["kind"] == "Service":
+                names = resolved[service["spec"]["selector"]["app.kubernetes.io/name"]]
+                targets = {port["targetPort"] for port in service["spec"]["ports"]}
+                assert {each for each in targets if isinstance(each, str)} <= names, identity(service)
+
+
+def test_pods_outlive_their_door(builds: dict[str, list[Manifest]]) -> None:
     spec = find(builds["prod"], "Deployment")["spec"]["template"]["spec"]
     (sidecar,) = spec["initContainers"]
-    assert sidecar["restartPolicy"] == "Always"
-    seconds = {each["name"]: float(each["value"]) for each in sidecar["env"]}
-    assert spec["terminationGracePeriodSeconds"] > seconds["SIDECAR_DRAIN_AT_MOST"] + 15
-    assert seconds["SIDECAR_PROPAGATION"] > 0
+    assert sidecar["restartPolicy"] == "Always", "it speaks until the end"
     (server,) = spec["containers"]
-    assert server["lifecycle"]["preStop"]["exec"]["command"] == ["python", "-m", "sidecar.drain"]
+    seconds = {each["name"]: float(each["value"].removesuffix("s")) for each in server["env"]}
+    assert seconds["DOOR_LEAVING"] > server["readinessProbe"]["periodSeconds"]
+    java = 10
+    assert spec["terminationGracePeriodSeconds"] > seconds["DOOR_LEAVING"] + seconds["DOOR_GRACE"] + java
+    assert server["readinessProbe"]["httpGet"] == {"path": "/ping", "port": 8080}
+    assert "lifecycle" not in server, "nothing must come before the door hears SIGTERM"
 
 
 def test_nothing_but_the_documented_ports_is_offered(builds: dict[str, list[Manifest]]) -> None:
-    """Of the server and the client; management (8081) in none of services, container ports, policies, ingresses."""
+    """Management (8081) and TorchServe's inference (8085) are in none of services, container ports, policies, …."""
     for document in unlike(builds):
         text = json.dumps(document)
         if document["kind"] in {"Service", "Deployment", "NetworkPolicy", "Ingress", "ServiceMonitor"}:
-            assert "8081" not in text, identity(document)
+            assert "8081" not in text and "8085" not in text, identity(document)
         if document["kind"] == "Deployment" and document["metadata"]["name"] in {"emotion-server", "emotion-client"}:
             spec = document["spec"]["template"]["spec"]
             for container in spec["containers"] + spec.get("initContainers", []):
@@ -138,7 +162,7 @@ def test_policies_deny_by_default_and_let_scrapes_and_photos_in(builds: dict[str
     assert everything == {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     server = find(builds["prod"], "NetworkPolicy")["spec"]
     allowed = {port["port"] for rule in server["ingress"] for port in rule["ports"]}
-    assert allowed == {8080, 8082, 8083}
+    assert allowed == {8080, 8082, 8083, 8084}
     assert all(rule["from"] for rule in server["ingress"])
     assert "egress" not in server and "Egress" in server["policyTypes"], "the server calls nobody"
 
@@ -150,6 +174,20 @@ def test_keda_takes_the_autoscalers_place(builds: dict[str, list[Manifest]]) -> 
     autoscaler = find(builds["base+"], "HorizontalPodAutoscaler")["spec"]
     assert scaled["minReplicaCount"] == 0
     assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == autoscaler["behavior"]
+
+
+def test_only_with_keda_are_the_rules_told_that_pods_may_sleep(builds: dict[str, list[Manifest]]) -> None:
+    """The label goes from the page's service to its targets, in both Prometheuses."""
+    for name, built in builds.items():
+        labels = find(built, "Service", "emotion-client-metrics")["metadata"]["labels"]
+        assert ("may_sleep" in labels) is ("keda" in name), name
+    assert find(builds["prod"], "ServiceMonitor", "emotion")["spec"]["targetLabels"] == ["may_sleep"]
+    scrapes = (K8S / "components" / "monitoring-standalone" / "prometheus.yml").read_text(encoding="utf-8")
+    assert "__meta_kubernetes_service_label_may_sleep" in scrapes
+
+
+def test_the_rules_watch_the_namespace_that_the_manifests_make(builds: dict[str, list[Manifest]]) -> None:
+    find(builds["prod"], "Namespace", rules.NAMESPACE)
 
 
 def test_namespace_is_restricted_and_the_adapters_role_stays_where_it_is() -> None:

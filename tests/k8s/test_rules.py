@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from client.api import ServiceError
 from monitoring import build, reference, rules
 from tests.conftest import tool
 from tests.k8s.manifests import K8S
@@ -54,6 +55,7 @@ class Story:
 
 
 POD = 'namespace="emotion", pod="a"'
+PAGE = 'namespace="emotion", pod="p"'
 
 
 def counter(*pieces: tuple[float, int]) -> str:
@@ -65,19 +67,30 @@ def counter(*pieces: tuple[float, int]) -> str:
     return " ".join(texts)
 
 
-def availability(bad: float, minutes: int, before: int, after: int, step: int = 60) -> dict[str, str]:
-    """Requests of which the share `bad` gets no answer for a while."""
+DOOR = 'caddy_http_request_duration_seconds_count{{{}, server="door", handler="headers", method="POST", code="{}"}}'
+
+
+def door(bad: float, minutes: int, before: int, after: int, *, step: int = 60, code: int = 503) -> dict[str, str]:
+    """Requests of which the door refuses the share `bad` for a while; TorchServe knows nothing of it."""
+    pieces = ((0, before), (step * bad, minutes), (0, after))
     return {
-        f"ts_inference_requests_total{{{POD}}}": counter((step, before + minutes + after)),
-        f"emotion_images_analysed{{{POD}}}": counter((step, before), (step * (1 - bad), minutes), (step, after)),
-        f'emotion_images_rejected{{{POD}, reason="invalid_image"}}': counter((0, before + minutes + after)),
+        DOOR.format(POD, 200): counter(*((step - each, count) for each, count in pieces)),
+        DOOR.format(POD, code): counter(*pieces),
+    }
+
+
+def page(outcome: str, bad: float, minutes: int, before: int, after: int) -> dict[str, str]:
+    """Photos of visitors of which the share `bad` ends in `outcome` for a while."""
+    pieces = ((0, before), (60 * bad, minutes), (0, after))
+    return {
+        f'emotion_client_requests_total{{{PAGE}, outcome="ok"}}': counter(*((60 - each, n) for each, n in pieces)),
+        f'emotion_client_requests_total{{{PAGE}, outcome="{outcome}"}}': counter(*pieces),
     }
 
 
 def latency(bad: float, minutes: int, before: int, after: int, step: int = 60) -> dict[str, str]:
     """Answers of which the share `bad` is slow for a while."""
-    return {
-        f"ts_inference_requests_total{{{POD}}}": counter((step, before + minutes + after)),
+    return door(0, minutes, before, after, step=step) | {
         f"emotion_request_seconds_count{{{POD}}}": counter((step, before + minutes + after)),
         f'emotion_request_seconds_bucket{{{POD}, le="1.0"}}': counter(
             (step, before), (step * (1 - bad), minutes), (step, after)
@@ -116,11 +129,11 @@ USUAL = reference.emotion_shares()
 CONFIDENT = reference.mean_confidence()
 
 STORIES = [
-    Story("EmotionAvailabilityBurn1h", availability(0.2, 30, 120, 60), "100m", "149m", "165m"),
-    Story("EmotionAvailabilityBurn6h", availability(0.1, 150, 400, 120), "390m", "549m", "610m"),
+    Story("EmotionAvailabilityBurn1h", door(0.2, 30, 120, 60), "100m", "149m", "165m"),
+    Story("EmotionAvailabilityBurn6h", door(0.1, 150, 400, 120), "390m", "549m", "610m"),
     Story(
         "EmotionAvailabilityBurn3d",
-        availability(0.02, 480, 900, 200, step=300),
+        door(0.02, 480, 900, 200, step=300),
         silent="72h",
         firing="114h",
         resolved="124h",
@@ -142,6 +155,13 @@ STORIES = [
         silent="5m",
         firing="15m",
         resolved="22m",
+    ),
+    Story(
+        "EmotionNoPage",
+        {f'up{{{PAGE}, job="emotion-client-metrics"}}': "1x9 _x10 1x9"},
+        silent="5m",
+        firing="18m",
+        resolved="25m",
     ),
     Story(
         "EmotionNotScraped",
@@ -187,20 +207,71 @@ def test_every_alert_has_its_story() -> None:
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.alert)
 def test_alert_is_silent_then_fires_then_resolves(tmp_path: Path, story: Story) -> None:
-    firing = f'count(ALERTS{{alertname="{story.alert}", alertstate="firing"}}) or vector(0)'
-    samples = [(firing, story.silent, [0.0]), (firing, story.firing, [1.0]), (firing, story.resolved, [0.0])]
+    fires = firing(story.alert)
+    samples = [(fires, story.silent, [0.0]), (fires, story.firing, [1.0]), (fires, story.resolved, [0.0])]
     check(tmp_path, story.series, samples, story.interval)
 
 
-def test_no_data_fires_nothing(tmp_path: Path) -> None:
-    """Not a single series, for two hours: no alert fires, and none is pending."""
-    check(tmp_path, {"unrelated": "1x120"}, [("count(ALERTS) or vector(0)", "2h", [0.0])], "1m")
+def firing(alert: str) -> str:
+    return f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) or vector(0)'
 
 
+def test_nothing_at_all_is_an_outage(tmp_path: Path) -> None:
+    """Not a single series, as when every pod is pending: both parts are missed, in the namespace, and nothing else."""
+    samples = [
+        *((firing(alert), "10m", [1.0]) for alert in ("EmotionNoReadyWorker", "EmotionNoPage")),
+        ('count(ALERTS{namespace="emotion"})', "10m", [2.0]),
+        ("count(ALERTS)", "10m", [2.0]),
+    ]
+    check(tmp_path, {"unrelated": "1x10"}, samples, "1m")
+
+
+PAGE_UP = f'up{{{PAGE}, job="emotion-client-metrics", endpoint="metrics"}}'
+SLEEPER_UP = f'up{{{PAGE}, job="emotion-client-metrics", endpoint="metrics", may_sleep="true"}}'
+
+
+def test_no_pods_are_an_outage_unless_keda_may_put_them_to_sleep(tmp_path: Path) -> None:
+    silent = f'up{{{POD}, job="emotion-server-metrics", endpoint="sidecar"}}'
+    for series, expected in (
+        ({PAGE_UP: "1x10"}, 1.0),
+        ({SLEEPER_UP: "1x10"}, 0.0),
+        ({SLEEPER_UP: "0x10"}, 1.0),  # nobody is there to wake a pod
+        ({SLEEPER_UP: "1x10", silent: "0x10"}, 1.0),  # there are pods, and none says anything
+    ):
+        check(tmp_path, series, [(firing("EmotionNoReadyWorker"), "10m", [expected])], "1m")
+
+
+BURN = firing("EmotionAvailabilityBurn1h")
+
+
+@pytest.mark.parametrize(("code", "expected"), [(502, 1.0), (503, 1.0), (408, 1.0), (400, 0.0), (413, 0.0), (404, 0.0)])
+def test_what_the_door_answers_counts_and_bad_photos_do_not(tmp_path: Path, code: int, expected: float) -> None:
+    check(tmp_path, door(0.2, 30, 120, 60, code=code), [(BURN, "149m", [expected])], "1m")
+
+
+def test_probes_of_a_door_that_is_not_ready_are_no_requests(tmp_path: Path) -> None:
+    probes = DOOR.format(POD, 503).replace("POST", "GET")
+    check(tmp_path, door(0, 30, 120, 60) | {probes: counter((30, 210))}, [(BURN, "149m", [0.0])], "1m")
+
+
+KINDS: list[type[ServiceError]] = [ServiceError, *ServiceError.__subclasses__()]
+OUTCOMES = {kind.outcome: 1.0 for kind in KINDS} | {"image_refused": 0.0, "token_refused": 0.0}
+
+
+@pytest.mark.parametrize(("outcome", "expected"), OUTCOMES.items())
+def test_what_a_visitor_sees_counts_although_the_door_saw_nothing(
+    tmp_path: Path, outcome: str, expected: float
+) -> None:
+    """The visitor's photo is at fault, or the page's token: both answers. Everything else is a failure."""
+    check(tmp_path, page(outcome, 0.2, 30, 120, 60), [(BURN, "149m", [expected])], "1m")
+
+
+QUEUE = "emotion_queue_depth"
+WORKERS = f"emotion_workers_ready{{{POD}}}"
 SCRAPED: dict[str, Any] = {
     f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
     f"emotion_queue_depth{{{POD}}}": "0x20",
-    f"emotion_workers_ready{{{POD}}}": "2x20",
+    WORKERS: "2x20",
 }
 
 
@@ -221,6 +292,34 @@ def test_signal_is_missing_where_the_server_cannot_be_asked(tmp_path: Path, name
     """Missing, not zero: zero would take pods away from a cluster that merely cannot be seen."""
     lost = {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "0x20"}
     check(tmp_path, lost, [(f"max({rules.SIGNALS[name]})", "285s", [])], "15s")
+
+
+def test_a_signal_is_missing_where_one_of_its_inputs_is(tmp_path: Path) -> None:
+    """How busy workers are is unknown without the sidecar, which alone knows how many there are."""
+    half = {
+        f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
+        f'up{{{POD}, job="emotion-server-metrics", endpoint="sidecar"}}': "0x20",
+        f"emotion_batch_seconds_sum{{{POD}}}": "0+10x20",
+    }
+    none: list[float] = []
+    check(tmp_path, half, [("emotion:workers_busy:ratio1m", "285s", none), (rules.SIGNALS[QUEUE], "285s", none)], "15s")
+    # All workers gone: nobody is busy, and nobody is idle either.
+    check(tmp_path, SCRAPED | {WORKERS: "0x20"}, [("emotion:workers_busy:ratio1m", "285s", none)], "15s")
+
+
+def test_a_signal_is_missing_until_there_are_two_scrapes(tmp_path: Path) -> None:
+    """One scrape gives no rate: nobody knows yet whether anything happened."""
+    first = {name: "_x10 " + values.replace("x20", "x9") for name, values in SCRAPED.items()}
+    wait = rules.SIGNALS["emotion_queue_wait_seconds"]
+    check(tmp_path, first, [(f"max({wait})", "150s", []), (f"max({wait})", "180s", [0.0])], "15s")
+
+
+@pytest.mark.parametrize("trigger", build.scaled_object()["spec"]["triggers"][:-1], ids=lambda each: each["name"])
+def test_keda_takes_no_pods_away_while_some_are_not_seen(tmp_path: Path, trigger: dict[str, Any]) -> None:
+    """Two idle pods of which one cannot be scraped: the query still asks for two."""
+    unseen = {'up{namespace="emotion", pod="b", job="emotion-server-metrics", endpoint="metrics"}': "0x20"}
+    keeps = 2 * float(trigger["metadata"]["threshold"])
+    check(tmp_path, SCRAPED | unseen, [(trigger["metadata"]["query"], "285s", [keeps])], "15s")
 
 
 @pytest.mark.parametrize("trigger", build.scaled_object()["spec"]["triggers"][:-1], ids=lambda each: each["name"])

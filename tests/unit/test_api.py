@@ -8,11 +8,13 @@ from client import api, settings
 from client.api import (
     EmotionClient,
     ImageRefused,
+    NotAnswered,
     ServerAway,
     ServerBusy,
     ServerSlow,
     ServiceError,
     TokenRefused,
+    UploadTimeout,
 )
 from client.concurrency import bounded_map
 from client.results import EMOTIONS
@@ -67,6 +69,10 @@ def test_fields_of_a_newer_server_are_no_error(service: Service) -> None:
     ("status", "body", "error", "message"),
     [
         (400, {"error": {"code": "truncated_image", "message": "ends early"}}, ImageRefused, "ends early"),
+        (413, {"error": {"code": "image_too_large", "message": "over 16 MiB"}}, ImageRefused, "over 16 MiB"),
+        (502, {"error": {"code": "not_answered", "message": "was lost"}}, NotAnswered, "was lost"),
+        (408, {"error": {"code": "upload_timeout", "message": "not in time"}}, UploadTimeout, "not in time"),
+        (502, b"<html>", ServerBusy, "restarting"),
         (413, b"", ImageRefused, "larger than the service accepts"),
         (401, {"code": 401}, TokenRefused, "refused the token"),
         (403, b"", TokenRefused, "refused the token"),
@@ -100,6 +106,13 @@ def test_a_busy_service_is_asked_again_and_a_bad_photo_is_not(service: Service) 
     with pytest.raises(ImageRefused):
         EmotionClient(service.url, retries=5).analyse(b"x")
     assert service.requests == 1
+
+
+def test_a_photo_that_was_lost_is_sent_once_more_and_no_oftener(service: Service) -> None:
+    service.answer(502, {"error": {"code": "not_answered", "message": "lost"}})
+    with pytest.raises(NotAnswered):
+        EmotionClient(service.url, retries=5).analyse(b"x")
+    assert service.requests == 2
 
 
 def test_a_slow_service_is_given_up_on_and_not_asked_again(service: Service) -> None:

@@ -53,6 +53,12 @@ def test_photos_without_faces_and_broken_ones_are_reported(service: Service, fol
     }
 
 
+def test_a_photo_that_ends_its_worker_does_not_end_the_batch(service: Service, folder: Path, tmp_path: Path) -> None:
+    service.answer(502, {"error": {"code": "not_answered", "message": "lost"}})
+    assert batch.analyse_folder(EmotionClient(service.url), folder, tmp_path / "lost.csv", 2) == 12
+    assert {row["status"] for row in read(tmp_path / "lost.csv")} == {"not_answered"}
+
+
 def test_starting_again_asks_only_for_what_is_left(service: Service, folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "results.csv"
     client = EmotionClient(service.url)

@@ -91,3 +91,13 @@ def test_a_cover_hides_a_part_of_the_face_and_leaves_the_rest(faces: torch.Tenso
     hidden = (cover(even) < 299).float().mean(dim=(1, 2, 3))
     assert hidden.min() > 0.005 and hidden.max() < 0.6
     assert 0.05 < hidden.mean() < 0.3
+
+
+def test_every_second_face_is_damaged_and_equally_each_time(grey_faces: np.ndarray) -> None:
+    before = torch.get_rng_state()
+    damaged = corruption.half_damaged(grey_faces)
+    assert damaged.shape == grey_faces.shape and damaged.dtype == np.uint8
+    np.testing.assert_array_equal(damaged[::2], grey_faces[::2])
+    assert (damaged[1::2] != grey_faces[1::2]).any(axis=(1, 2)).mean() > 0.6
+    np.testing.assert_array_equal(corruption.half_damaged(grey_faces), damaged)
+    assert torch.equal(torch.get_rng_state(), before)

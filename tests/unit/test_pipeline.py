@@ -1,6 +1,7 @@
 """The pipeline on real photographs."""
 
 import json
+import re
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ from PIL import Image
 from emotion.alignment import Framing, Landmarks, crop, extract_square
 from emotion.contract import STAGES
 from emotion.detection import Detection
-from emotion.errors import UnsupportedFormat
+from emotion.errors import InvalidImage, UnsupportedFormat
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
 from emotion.pyramid import Pyramid
@@ -176,3 +177,22 @@ def test_results_are_those_of_the_committed_model(pipeline: Pipeline) -> None:
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"emotion\.onnx.*make wheel"):
         Pipeline.load(tmp_path)
+
+
+def test_an_unforeseen_error_is_one_photos(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = pipeline._detector.detect
+
+    def detect(image: np.ndarray) -> list[Detection]:
+        if image.shape[:2] == (427, 640):  # the landscape
+            raise RuntimeError("a photo's secret")
+        return whole(image)
+
+    monkeypatch.setattr(pipeline._detector, "detect", detect)
+    good, failed, also_good = pipeline([photo_bytes(name) for name in ("smiling", "landscape", "group")])
+    assert isinstance(good, Result)
+    assert isinstance(also_good, Result)
+    assert len(also_good.faces) == GROUP_FACES
+    assert isinstance(failed, InvalidImage)
+    assert re.fullmatch(r"RuntimeError in test_pipeline.py:\d+", caplog.messages[0])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -28,18 +29,12 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.ready, self.queue, self.reachable = 2, 0, True
-        self.served_a_second = 0.0
-        self.patience = Patience(dead_after=60, propagation=5, quiet=2, drain_at_most=30)
-        self.health = Health(self.look, self.patience, lambda: self.now, self.sleep)
+        self.health = Health(self.look, Patience(dead_after=60), lambda: self.now)
 
     def look(self) -> Description:
         if not self.reachable:
             raise Unreachable("connection refused")
-        return Description("2.0.0", self.ready, 2, max(round(self.queue), 0), 50)
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-        self.queue -= self.served_a_second * seconds  # type: ignore[assignment]
+        return Description("2.0.0", self.ready, 2, self.queue, 50)
 
 
 @pytest.fixture
@@ -87,31 +82,6 @@ def test_a_server_without_a_worker_so_far_is_not_alive_yet(world: World) -> None
     assert "none was ready yet" in world.health.live().why
 
 
-def test_draining_waits_for_the_proxies_and_then_for_the_queue(world: World) -> None:
-    world.queue, world.served_a_second = 40, 4
-    answer = world.health.drain()
-    assert answer.good
-    # Empty after 10 seconds, then two of rest.
-    assert 11.5 <= world.now <= 13
-    assert world.health.ready().why == "draining"
-
-
-def test_draining_an_idle_server_takes_no_longer_than_it_must(world: World) -> None:
-    assert world.health.drain().good
-    assert world.now == pytest.approx(world.patience.propagation + world.patience.quiet, abs=0.3)
-
-
-def test_draining_ends_although_the_queue_never_empties(world: World) -> None:
-    world.queue = 10
-    assert not world.health.drain().good
-    assert world.now == pytest.approx(30, abs=0.5)
-
-
-def test_a_server_that_is_gone_has_nothing_to_drain(world: World) -> None:
-    world.reachable = False
-    assert world.health.drain().why == "the server is gone"
-
-
 @pytest.fixture
 def url(world: World) -> Iterator[str]:
     with Server(("127.0.0.1", 0), world.health) as server:
@@ -129,27 +99,12 @@ def test_probes_get_a_status_and_a_reason(url: str, world: World) -> None:
     assert (answer.status_code, answer.json()["why"]) == (503, "0 of 2 workers ready")
     assert requests.get(f"{url}/live", timeout=5).status_code == 200
     assert requests.get(f"{url}/models/emotion", timeout=5).status_code == 404, "management is not passed on"
-    assert requests.get(f"{url}/drain", timeout=5).status_code == 404, "a link that is followed drains nothing"
 
 
-def test_drain_is_a_post_from_the_pod_itself(url: str) -> None:
-    assert requests.post(f"{url}/drain", timeout=5).json()["good"]
-    assert requests.get(f"{url}/ready", timeout=5).json()["why"] == "draining"
-
-
-def test_the_drain_command_waits_for_the_sidecar(url: str) -> None:
-    environment = os.environ | {"SIDECAR_PORT": url.rsplit(":", 1)[1]}
-    done = subprocess.run([sys.executable, "-m", "sidecar.drain"], env=environment, capture_output=True, check=False)
-    assert done.returncode == 0
-    assert json.loads(done.stdout)["good"]
-    assert requests.get(f"{url}/ready", timeout=5).json()["why"] == "draining"
-
-
-def test_the_drain_command_says_when_there_is_no_sidecar() -> None:
-    environment = os.environ | {"SIDECAR_PORT": "9"}
-    done = subprocess.run([sys.executable, "-m", "sidecar.drain"], env=environment, capture_output=True, check=False)
-    assert done.returncode == 0, "the server is stopped all the same"
-    assert b"did not answer at http://127.0.0.1:9/drain" in done.stderr
+def test_a_connection_on_which_nothing_is_asked_ends(url: str) -> None:
+    """Each holds a thread."""
+    with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])), timeout=20) as idle:
+        assert idle.recv(1) == b""
 
 
 def test_metrics_say_what_torchserve_says(url: str, world: World) -> None:

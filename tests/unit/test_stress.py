@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from training.conditions import CONDITIONS, MIDDLE, STRENGTHS, Condition, damaged
-from training.data import Split
+from training.data import Split, some_faces
 from training.plots import save_stress
-from training.stress import cell, some_faces, stress, table
+from training.stress import cell, stress, table
 
 
 class Brightness:
@@ -102,6 +102,11 @@ def test_the_report_names_what_damage_costs(faces: Split, tmp_path: Path) -> Non
     assert "| blackout * | 3 times |" in text and "| nothing | 3 times |" in text
     widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
     assert len(widths) == 1, "every row has as many cells as the head"
+    conditions = {"nothing": [0.6] * 5, "blackout": [0.1, 0.1, 0.2, 0.1, 0.1]}
+    report["peer"] = {"model": {"name": "other", "version": "1"}, "clean": 0.6, "conditions": conditions}
+    rows = [line.split("|") for line in table(report).splitlines() if line.startswith("|")]
+    assert [row[-2].strip() for row in rows] == ["other 1", "---", "60.0%", "60.0%", "20.0%"]
+    assert {len(row) for row in rows} == {len(rows[0])}
     save_stress(report, tmp_path / "stress.png")
     assert (tmp_path / "stress.png").stat().st_size > 5000
 

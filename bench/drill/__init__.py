@@ -1,0 +1,1 @@
+"""What people send on purpose, and what becomes of it."""

