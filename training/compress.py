@@ -2,8 +2,9 @@
 
     python -m training.compress --data fer2013.csv.gz
 
-Takes a network and its pruned descendant, such as `served/emotion.pt` and `served-pruned/emotion.pt`, from the folder
-of runs, prints one table, and writes `emotion.onnx`, `fingerprints.npy` and `compression.json` into `model_store/`.
+Takes a network and, if there is one, its pruned descendant from the folder of runs, such as `served/emotion.pt` and
+`served-pruned/emotion.pt`, prints one table, and writes `emotion.onnx`, `fingerprints.npy` and `compression.json` into
+`model_store/`.
 What ships is chosen by accuracy, the size of the file and the work for a face, which is counted, so that a busy machine
 cannot change the choice. Latency is measured beside it, on one thread, in alternating rounds.
 
@@ -56,10 +57,12 @@ def main() -> None:
     arguments = _parse_arguments()
     try:
         splits = load_splits(arguments.data, ("train", "validation"))
-        networks = {
-            "": load_artifact(arguments.runs / arguments.network / "emotion.pt"),
-            "pruned": load_artifact(arguments.runs / f"{arguments.network}-pruned" / "emotion.pt"),
-        }
+        networks = {"": load_artifact(arguments.runs / arguments.network / "emotion.pt")}
+        pruned = arguments.runs / f"{arguments.network}-pruned" / "emotion.pt"
+        if pruned.is_file():
+            networks["pruned"] = load_artifact(pruned)
+        else:
+            print(f"without a pruned network, as there is no {pruned}")
     except (DataError, FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}; `make release` makes the networks")
     if arguments.version:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from emotion.alignment import Framing, Landmarks, crop, extract_square
-from emotion.contract import STAGES
+from emotion.contract import STAGES, STANDARD, Detail
 from emotion.detection import Detection
 from emotion.errors import InvalidImage, UnsupportedFormat
 from emotion.labels import LABELS
@@ -184,10 +184,10 @@ def test_an_unforeseen_error_is_one_photos(
 ) -> None:
     whole = pipeline._detector.detect
 
-    def detect(image: np.ndarray) -> list[Detection]:
-        if image.shape[:2] == (427, 640):  # the landscape
+    def detect(photo: Pyramid, detail: Detail = STANDARD) -> list[Detection]:
+        if (photo.height, photo.width) == (427, 640):  # the landscape
             raise RuntimeError("a photo's secret")
-        return whole(image)
+        return whole(photo, detail)
 
     monkeypatch.setattr(pipeline._detector, "detect", detect)
     good, failed, also_good = pipeline([photo_bytes(name) for name in ("smiling", "landscape", "group")])
