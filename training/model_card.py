@@ -16,6 +16,8 @@ from typing import Any
 
 import onnx
 
+from training.conditions import MIDDLE
+
 MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
 WORDS = Path(__file__).with_name("model_card.md.in")
 
@@ -56,6 +58,7 @@ def model_card(folder: Path) -> str:
         scores=_scores(report),
         classes=_classes(report),
         coverage=_coverage(report),
+        stressed=_stressed(json.loads((folder / "stress.json").read_text(encoding="utf-8"))),
         compression=_compression(compression),
         ece=f"{report['ece']:.3f}",
         ece_cross_fitted=f"{report['ece_cross_fitted']:.3f}",
@@ -134,6 +137,27 @@ def _coverage(report: dict[str, Any]) -> str:
         if round(point["threshold"] * 10, 6).is_integer() and point["threshold"] >= 0.3:
             rows.append(f"| {point['threshold']:.0%} | {point['coverage']:.1%} | {point['accuracy']:.1%} |")
     return "\n".join(rows)
+
+
+def _stressed(report: dict[str, Any]) -> str:
+    """What `training.stress` found at the middle strength of every condition, beside the peer if there is one."""
+    peer, data = report["peer"], report["data"]
+    head = ["condition", "accuracy", "stated confidence"]
+    clean = report["clean"]
+    rows = [["as they are", f"{clean['accuracy']:.1%}", f"{clean['confidence']:.1%}"]]
+    for condition in report["conditions"]:
+        cell = condition["cells"][MIDDLE]
+        title = f"{condition['name']}, {cell['strength']:g} {condition['unit']}"
+        rows.append([title, f"{cell['accuracy']:.1%}", f"{cell['confidence']:.1%}"])
+    if peer:
+        head.append(f"{peer['model']['name']} {peer['model']['version']}")
+        others = [peer["clean"], *(peer["conditions"][each["name"]][MIDDLE] for each in report["conditions"])]
+        rows = [[*row, f"{other:.1%}"] for row, other in zip(rows, others, strict=True)]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
+    return (
+        f"{data['count']:,} faces of {data['name']}, damaged in one way each, at the middle of five strengths; mean "
+        f"accuracy {report['middle']['accuracy']:.1%}.\nAll strengths: `model_store/STRESS.md`.\n\n{table}"
+    )
 
 
 def _compression(compression: dict[str, Any]) -> str:

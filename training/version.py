@@ -17,6 +17,7 @@ import onnx
 
 import emotion
 from training.model_card import model_card
+from training.stress import table
 
 ROOT = Path(__file__).resolve().parent.parent
 MODEL_STORE = ROOT / "model_store"
@@ -76,9 +77,12 @@ def rename_model(folder: Path, version: str) -> bool:
         return False
     entry.value = version
     onnx.save(model, path)
-    report, compression = (_read(folder / name) for name in ("report.json", "compression.json"))
+    report, compression, stress = (_read(folder / name) for name in ("report.json", "compression.json", "stress.json"))
+    stress["model"]["version"] = version
     report["model"] |= {"version": version, "sha256": [hashlib.sha256(path.read_bytes()).hexdigest()]}
     compression["points"][compression["shipped"]]["bytes"] = path.stat().st_size
+    (folder / "stress.json").write_text(json.dumps(stress, indent=1) + "\n", encoding="utf-8")
+    (folder / "STRESS.md").write_text(table(stress), encoding="utf-8")
     for name, content in (("report.json", report), ("compression.json", compression)):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(model_card(folder), encoding="utf-8")

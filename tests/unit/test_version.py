@@ -47,7 +47,7 @@ def test_a_place_that_lost_its_version_is_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_network_of_another_version_computes_the_same(tmp_path: Path, grey_faces: np.ndarray) -> None:
-    for name in ("emotion.onnx", "report.json", "compression.json"):
+    for name in ("emotion.onnx", "report.json", "compression.json", "stress.json"):
         shutil.copy(MODEL.with_name(name), tmp_path)
     assert version.rename_model(tmp_path, "98.7.6")
     renamed, served = OnnxClassifier(tmp_path / "emotion.onnx"), OnnxClassifier(MODEL)
