@@ -12,7 +12,7 @@ from PIL import Image
 from prometheus_client.parser import text_string_to_metric_families
 
 from client.api import EmotionClient
-from emotion.contract import DETAILS, STAGES, Analysis, Detail
+from emotion.contract import DETAILS, STAGES, Analysis, Detail, Face
 from emotion.labels import LABELS
 from serving.addresses import Addresses
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
@@ -58,7 +58,7 @@ def test_a_raw_body_gets_the_contracts_answer(server: Addresses, http: requests.
     assert answer["image"] == {"width": 512, "height": 512}
     assert set(answer["timings_ms"]) == set(STAGES)
     (face,) = answer["faces"]
-    assert set(face) == {"box", "detection_confidence", "landmarks", "emotion", "confidence", "probabilities"}
+    assert set(face) == set(Face.model_fields)
     assert set(face["box"]) == {"x", "y", "width", "height"}
     assert set(face["landmarks"]) == {"left_eye", "right_eye", "nose"}
     assert set(face["probabilities"]) == set(LABELS)
@@ -124,11 +124,11 @@ def test_how_closely_to_look_is_asked_for_in_the_address(
 
 
 def test_the_client_asks_for_it_too(server: Addresses) -> None:
-    client = EmotionClient(f"http://127.0.0.1:{server.inference}", TIMEOUT)
+    client = EmotionClient(server.url, TIMEOUT)
     assert client.analyse(photo_bytes("smiling"), "thorough").analysis.detail == "thorough"
 
 
-@pytest.mark.parametrize("detail", ["", "closely", "FAST", "\u00e9"])
+@pytest.mark.parametrize("detail", ["", "closely", "FAST", "fast,thorough", "\u00e9"])
 def test_another_detail_is_refused_with_the_allowed_ones(
     server: Addresses, http: requests.Session, detail: str
 ) -> None:
