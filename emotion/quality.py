@@ -31,11 +31,11 @@ class Limits:
     """
 
     size: float = 20.0
-    sharpness: float = 0.13
-    noise: float = 22.0
-    brightness: float = 15.0
-    contrast: float = 6.0
-    clipped: float = 0.55
+    sharpness: float = 0.15
+    noise: float = 21.4
+    brightness: float = 36.0
+    contrast: float = 6.2
+    clipped: float = 0.58
     roll: float = 35.0
     turn: float = 0.4
     inside: float = 0.75
