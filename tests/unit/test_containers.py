@@ -115,6 +115,10 @@ def test_a_picture_of_another_size_than_the_header_says_is_refused(monkeypatch: 
         decode(picture)
 
 
+LONG = 5.0
+"""Seconds of a processor: a hundred times what such a file costs, and far below what it would cost a naive reader."""
+
+
 def test_texts_are_never_inflated() -> None:
     text = zlib.compress(bytes(7_900_000), 9)
     bombs = [chunk(b"zTXt", b"a\0\0" + text), chunk(b"iTXt", b"a\0\1\0\0\0" + text), chunk(b"iCCP", b"a\0\0" + text)]
@@ -123,7 +127,7 @@ def test_texts_are_never_inflated() -> None:
     assert len(data) > 6_000_000
     before, started = _peak_memory(), time.process_time()
     np.testing.assert_array_equal(decode(data), decode(picture))
-    assert time.process_time() - started < 0.3
+    assert time.process_time() - started < LONG
     assert _peak_memory() - before < 100e6
 
 
@@ -152,10 +156,6 @@ def test_the_largest_progressive_photos_that_editors_write_are_not_refused(mode:
     picture = encoded(Image.new(mode, (64, 64)), "JPEG", progressive=True)
     start = picture.index(b"\xff\xc2")
     rebuilt(picture[: start + 5] + struct.pack(">HH", 5000, MAX_PIXELS // 5000) + picture[start + 9 :])
-
-
-LONG = 5.0
-"""Seconds of a processor: a hundred times what such a file costs, and far below what it would cost a naive reader."""
 
 
 def test_fill_bytes_cost_next_to_nothing(smiling: Image.Image) -> None:
