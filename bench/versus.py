@@ -1,4 +1,4 @@
-"""This checkout's pipeline against another's, in one run: `python -m bench.versus ../detect-base`.
+"""This checkout's pipeline against another's, in one run: `python -m bench.versus ../2.1.0`.
 
 Both run in processes of their own, on one thread each, and take turns photo by photo, so that what else the machine
 does falls on both. Time is processor time of the whole pipeline (decoding, detecting, aligning, classifying), the

@@ -1,7 +1,6 @@
 """From encoded bytes to an upright colour image, with every limit checked before anything is decoded."""
 
 import math
-import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,12 +19,6 @@ _PNG_ALPHA_COLOUR_TYPES = {4, 6}
 _ORIENTATION_TAG = 0x0112
 _WEBP_ANIMATED, _WEBP_ALPHA = 0x02, 0x10
 _JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
-_JPEG_FILL = re.compile(rb"\xff++")
-
-MAX_SEGMENTS = 16_384
-"""Most segments of a JPEG file before its first scan, or chunks of another: real files have a few thousand at most,
-and a file of nothing else must not keep anybody waiting."""
-
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
 _STRIP = 2**16
@@ -108,7 +101,7 @@ def _decode(data: bytes | bytearray, header: Header, reduction: int) -> np.ndarr
 
 
 def read_header(data: bytes | bytearray) -> Header:
-    """Size and transparency from the file's header, decoding nothing.
+    """Size and transparency from the header of a file that `containers.rebuilt` returned, decoding nothing.
 
     Raises `EmptyBody`, `UnsupportedFormat`, `TruncatedImage` or `InvalidImage`.
     """
@@ -132,14 +125,14 @@ def _read_png(data: bytes | bytearray) -> Header:
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     alpha = data[25] in _PNG_ALPHA_COLOUR_TYPES
     position = len(_PNG)
-    for _ in range(MAX_SEGMENTS):
+    for _ in range(containers.MAX_PARTS):
         if data[position + 4 : position + 8] == b"IEND":
             return Header(width, height, alpha)
         alpha = alpha or data[position + 4 : position + 8] == b"tRNS"
         position += 12 + int.from_bytes(data[position : position + 4], "big")
         if position + 8 > len(data):
             raise TruncatedImage("the PNG file ends before its last chunk; send it again")
-    raise InvalidImage(f"the PNG file has more than {MAX_SEGMENTS} chunks")
+    raise InvalidImage(f"the PNG file has more than {containers.MAX_PARTS:,} chunks")
 
 
 def _read_jpeg(data: bytes | bytearray) -> Header:
@@ -149,9 +142,7 @@ def _read_jpeg(data: bytes | bytearray) -> Header:
     """
     size: tuple[int, int] | None = None
     position = len(_JPEG)
-    for _ in range(MAX_SEGMENTS):
-        if fill := _JPEG_FILL.match(data, position):
-            position = fill.end() - 1  # any number of fill bytes may stand before a marker
+    for _ in range(containers.MAX_PARTS):
         if position + 4 > len(data):
             raise TruncatedImage("the JPEG file ends within its header; send it again")
         if data[position] != 0xFF:
@@ -171,7 +162,7 @@ def _read_jpeg(data: bytes | bytearray) -> Header:
             height, width = (int.from_bytes(data[position + at : position + at + 2], "big") for at in (5, 7))
             size = (width, height)
         position += 2 + length
-    raise InvalidImage(f"the JPEG file has more than {MAX_SEGMENTS} segments before its image")
+    raise InvalidImage(f"the JPEG file has more than {containers.MAX_PARTS:,} segments before its image")
 
 
 def _read_webp(data: bytes | bytearray) -> Header:
@@ -183,7 +174,7 @@ def _read_webp(data: bytes | bytearray) -> Header:
         raise TruncatedImage("the WebP file ends before the image does; send it again")
     position, alpha = 12, False
     canvas: tuple[int, int] | None = None
-    for _ in range(MAX_SEGMENTS):
+    for _ in range(containers.MAX_PARTS):
         kind, begin = bytes(data[position : position + 4]), position + 8
         if begin + 10 > len(data):
             break

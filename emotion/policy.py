@@ -9,6 +9,9 @@ A policy is a TOML file that `EMOTION_POLICY` names, such as
     only_reliable = true       # name no emotion where the face is not reliable
 
 It is enforced on the finished answer, which says which policy it went through. Without a policy nothing is held back.
+
+What is withheld can still be guessed: where only one emotion is on the list, a face without an emotion shows that one,
+and the probability that is missing from a face is what the others leave of 1.
 """
 
 import os

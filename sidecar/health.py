@@ -16,14 +16,8 @@ class Answer:
     why: str
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How long to wait, in seconds.
-
-    `dead_after`: a server without a ready worker counts as dead then; longer than a worker takes to restart.
-    """
-
-    dead_after: float = 60.0
+DEAD_AFTER = 60.0
+"""Seconds after which a server without a ready worker counts as dead; longer than a worker takes to restart."""
 
 
 class Health:
@@ -32,11 +26,11 @@ class Health:
     def __init__(
         self,
         look: Callable[[], Description],
-        patience: Patience,
+        dead_after: float = DEAD_AFTER,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`look` describes the server now, or raises `Unreachable`."""
-        self._look, self._patience, self._clock = look, patience, clock
+        self._look, self._dead_after, self._clock = look, dead_after, clock
         self._lock = threading.Lock()
         self._last_ready: float | None = None
 
@@ -71,4 +65,4 @@ class Health:
         if last is None:
             return Answer(False, f"{why}; none was ready yet")
         silent = self._clock() - last
-        return Answer(silent <= self._patience.dead_after, f"{why}; the last ready one {silent:.0f} s ago")
+        return Answer(silent <= self._dead_after, f"{why}; the last ready one {silent:.0f} s ago")

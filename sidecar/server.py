@@ -3,7 +3,7 @@
     python -m sidecar.server
 
 Settings come from the environment: `SIDECAR_PORT` (8083), `SIDECAR_MANAGEMENT` (http://127.0.0.1:8081),
-`SIDECAR_MODEL` (emotion), and the seconds of `sidecar.health.Patience` as `SIDECAR_DEAD_AFTER` and so on.
+`SIDECAR_MODEL` (emotion), and `SIDECAR_DEAD_AFTER` (60), which `sidecar.health.DEAD_AFTER` describes.
 """
 
 import json
@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import fields
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -21,7 +20,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from sidecar.health import Answer, Health, Patience
+from sidecar.health import DEAD_AFTER, Answer, Health
 from sidecar.torchserve import Unreachable, describe
 
 LOOK_TIMEOUT = 2.0
@@ -45,13 +44,10 @@ def main() -> None:
 def from_environment(environment: dict[str, str]) -> tuple[int, Health]:
     """The port and the judge of the server's health. Raises `ValueError`, which names the variable and its bounds."""
     port = int(_number(environment, "SIDECAR_PORT", 8083, 65535))
-    seconds = {
-        field.name: _number(environment, f"SIDECAR_{field.name.upper()}", float(field.default), 3600)  # type: ignore[arg-type]
-        for field in fields(Patience)
-    }
+    dead_after = _number(environment, "SIDECAR_DEAD_AFTER", DEAD_AFTER, 3600)
     management = environment.get("SIDECAR_MANAGEMENT", "http://127.0.0.1:8081").rstrip("/")
     model = environment.get("SIDECAR_MODEL", "emotion")
-    return port, Health(partial(describe, management, model, LOOK_TIMEOUT), Patience(**seconds))
+    return port, Health(partial(describe, management, model, LOOK_TIMEOUT), dead_after)
 
 
 class QueueCollector(Collector):

@@ -1,4 +1,4 @@
-"""What a server's policy holds back is not in the answer, neither by name nor by what is left."""
+"""What a server's policy holds back is not in the answer."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ def test_each_rule_holds_back_what_it_says(rules: Policy, left: list[str | None]
     assert emotions(rules) == left
 
 
-def test_a_withheld_emotion_cannot_be_told_from_what_is_left() -> None:
+def test_a_withheld_emotion_has_neither_name_nor_probability() -> None:
     happy, fearful, sad, angry = enforced(ANALYSIS, Policy(withhold=("fearful",), only_reliable=True)).faces
     assert (fearful.withheld, fearful.probabilities) == ("emotion", {})
     assert (sad.withheld, sad.probabilities) == ("unreliable", {})

@@ -12,7 +12,7 @@ import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
-from sidecar.health import Health, Patience
+from sidecar.health import Health
 from sidecar.server import Server, from_environment
 from sidecar.torchserve import Description, Unreachable, describe, parse
 
@@ -29,7 +29,7 @@ class World:
     def __init__(self) -> None:
         self.now = 0.0
         self.ready, self.queue, self.reachable = 2, 0, True
-        self.health = Health(self.look, Patience(dead_after=60), lambda: self.now)
+        self.health = Health(self.look, 60.0, lambda: self.now)
 
     def look(self) -> Description:
         if not self.reachable:
