@@ -14,7 +14,7 @@ STRESS_OUT ?= model_store
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
 .PHONY: run test serve mar wheel version train compress release reports evaluate stress stress-peer pipeline framing bench \
-	bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
+	sbom audit-dependencies bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -167,6 +167,29 @@ SUBSET = $(COMPILE) --no-annotate --constraint requirements/all.txt
 	$(BIN)/uv pip install --quiet --python .venv-policy/bin/python --require-hashes -r requirements/policy.txt
 	@touch $@
 
+# What each part is made of, in CycloneDX: dist/sbom-….json.
+sbom: $(BIN)/.installed .venv-supply/.installed
+	mkdir -p dist runs
+	# torch is pinned by version alone, and so has no place in the server's lock.
+	{ cat requirements/server.txt; sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/all.txt; } > runs/server.txt
+	.venv-supply/bin/cyclonedx-py requirements --output-reproducible --output-file dist/sbom-server.json runs/server.txt
+	.venv-supply/bin/cyclonedx-py requirements --output-reproducible --output-file dist/sbom-client.json \
+		requirements/client.txt
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python runs/sbom
+	$(BIN)/uv pip install --quiet --python runs/sbom/bin/python --constraint requirements/all.txt -r pyproject.toml
+	.venv-supply/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-file dist/sbom-wheel.json runs/sbom
+
+# Known holes in what is pinned; needs the network, and ends with 1 where there are any.
+audit-dependencies: $(BIN)/.installed .venv-supply/.installed
+	.venv-supply/bin/pip-audit --strict --disable-pip --require-hashes $(foreach part,server client archive,-r requirements/$(part).txt)
+
+# Like checkov, these have dependencies of their own.
+.venv-supply/.installed: requirements/supply.txt $(BIN)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-supply
+	$(BIN)/uv pip install --quiet --python .venv-supply/bin/python --require-hashes -r requirements/supply.txt
+	@touch $@
+
 lock: $(BIN)/.installed
 	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
@@ -176,6 +199,7 @@ lock: $(BIN)/.installed
 		-o requirements/peer.txt
 	echo fer | $(COMPILE) - --no-annotate --no-deps >> requirements/peer.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
+	printf 'cyclonedx-bom\npip-audit\n' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/supply.txt
 
 clean:
-	rm -rf .venv .venv-policy .venv-peer dist model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy .venv-peer .venv-supply dist model_store/emotion.mar model_store/third_party

@@ -23,10 +23,12 @@ from pydantic import ValidationError
 
 from emotion.contract import (
     ACCEPTED,
+    EXPIRED,
     IMAGE_ERRORS,
     IMAGE_TOO_LARGE,
     NOT_ANSWERED,
     STANDARD,
+    TIMEOUT_HEADER,
     UPLOAD_TIMEOUT,
     Analysis,
     Detail,
@@ -121,8 +123,16 @@ class UploadTimeout(ServiceError):
     advice = "Try a smaller photo, or a faster connection."
 
 
+class Redirected(ServiceError):
+    """The service, or what stands in its place, names another address."""
+
+    outcome = "redirected"
+    every_photo = True
+    advice = "Set `EMOTION_SERVER` to the address at which the service itself answers, often the one with https://."
+
+
 class TokenRefused(ServiceError):
-    """The edge in front of the service refused the token."""
+    """The service, or the edge in front of it, refused the token."""
 
     outcome = "token_refused"
     every_photo = True
@@ -140,19 +150,30 @@ class ImageRefused(ServiceError):
         self.code = code
 
 
-BY_CODE: dict[str, type[ServiceError]] = {NOT_ANSWERED.code: NotAnswered, UPLOAD_TIMEOUT.code: UploadTimeout}
+BY_CODE: dict[str, type[ServiceError]] = {
+    NOT_ANSWERED.code: NotAnswered,
+    UPLOAD_TIMEOUT.code: UploadTimeout,
+    EXPIRED.code: ServerSlow,
+}
 
 
 class EmotionClient:
-    """Talks to one service; keeps its connections, so reuse it. Threads may share it."""
+    """Talks to one service; keeps its connections, so reuse it, and close it or use it in `with`. Threads may share it.
 
-    def __init__(self, server: str, timeout: float = 10.0, *, retries: int = 0, token: str = "") -> None:
-        """`timeout`: seconds for an answer. `retries`: times a photo is sent again while the service is away or busy.
+    A redirect is never followed: the photo would go, or be asked for, where nobody meant it to.
+    """
+
+    def __init__(
+        self, server: str, timeout: float = 10.0, *, connect_timeout: float = 3.0, retries: int = 0, token: str = ""
+    ) -> None:
+        """`timeout`: seconds for an answer, which the service hears of too, so that it does not work for nobody.
+        `connect_timeout`: seconds for a connection. `retries`: times a photo is sent again while the service is away or
+        busy.
 
         Sending again is safe, since the service keeps nothing.
         """
         self._server = server.rstrip("/")
-        self._timeout = timeout
+        self._timeout, self._connect_timeout = timeout, connect_timeout
         self._retries = retries
         self._session = requests.Session()
         self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
@@ -174,6 +195,16 @@ class EmotionClient:
                 time.sleep(pause)
         return self._analyse_once(image, detail)
 
+    def close(self) -> None:
+        """Close the connections; the next request opens new ones."""
+        self._session.close()
+
+    def __enter__(self) -> "EmotionClient":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def health(self) -> float:
         """Seconds that the service takes to say it is healthy. Raises a subclass of `ServiceError`."""
         started = time.perf_counter()
@@ -185,7 +216,11 @@ class EmotionClient:
     def _analyse_once(self, image: bytes, detail: Detail) -> Answer:
         request_id = uuid.uuid4().hex
         body = _Body(image)
-        headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
+        headers = {
+            "Content-Type": "application/octet-stream",
+            "X-Request-Id": request_id,
+            TIMEOUT_HEADER: f"{self._timeout:.3f}",
+        }
         started = time.perf_counter()
         address = f"{self._server}/predictions/emotion"
         response = self._send("POST", address, params={"detail": detail}, data=body, headers=headers)
@@ -200,11 +235,24 @@ class EmotionClient:
 
     def _send(self, method: str, url: str, **options: object) -> requests.Response:
         try:
-            return self._session.request(method, url, timeout=self._timeout, **options)  # type: ignore[arg-type]
+            response = self._session.request(
+                method,
+                url,
+                timeout=(self._connect_timeout, self._timeout),
+                allow_redirects=False,
+                **options,  # type: ignore[arg-type]
+            )
+        except requests.ConnectTimeout as error:
+            raise ServerAway(
+                f"no connection to the service at {self._server} within {self._connect_timeout:g} seconds"
+            ) from error
         except requests.Timeout as error:
             raise ServerSlow(f"the service did not answer within {self._timeout:g} seconds") from error
         except requests.RequestException as error:
             raise ServerAway(f"no connection to the service at {self._server}") from error
+        if response.is_redirect:
+            raise Redirected(f"{self._server} answers with a redirect (status {response.status_code})")
+        return response
 
 
 class _Body(io.BytesIO):

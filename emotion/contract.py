@@ -33,6 +33,12 @@ MAX_BODY = 16 * 2**20
 UPLOAD_SECONDS = 30
 """Seconds that a request may take to arrive; also in serving/Caddyfile (`DOOR_UPLOAD`)."""
 
+TIMEOUT_HEADER = "X-Request-Timeout"
+"""Header with the seconds that a client waits for its answer; a photo that is reached later is not looked at."""
+
+DEFAULT_TIMEOUT = 30.0
+"""Seconds that a client waits where the header is missing or is no number."""
+
 MAX_WAITING = 50
 """Photos that may wait to be analysed; handler/model-config.yaml tells TorchServe (`jobQueueSize`)."""
 
@@ -101,11 +107,22 @@ BUSY = ErrorKind(503, "busy", f"{MAX_WAITING} photos are waiting already; try ag
 NOT_READY = ErrorKind(
     503, "not_ready", "no worker can answer, or the service is stopping; try again after `Retry-After`"
 )
+EXPIRED = ErrorKind(
+    504, "expired", f"its turn came after `{TIMEOUT_HEADER}` seconds, {DEFAULT_TIMEOUT:g} where none are sent"
+)
+UNAUTHORIZED = ErrorKind(401, "unauthorized", "the service asks for a token: `Authorization: Bearer …`")
 
 IMAGE_ERRORS = (EMPTY_BODY, INVALID_IMAGE, INVALID_PARAMETER, TRUNCATED_IMAGE, IMAGE_TOO_LARGE, UNSUPPORTED_FORMAT)
 """What can be wrong with the photo and what is asked of it; sending it again does not help."""
 
-ERRORS = tuple(sorted((*IMAGE_ERRORS, UNREADABLE_FORM, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY)))
+ERRORS = tuple(
+    sorted(
+        (
+            *IMAGE_ERRORS,
+            *(UNREADABLE_FORM, UNAUTHORIZED, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY, EXPIRED),
+        )
+    )
+)
 """Every kind, ordered by status."""
 
 # --- models -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,8 @@
     ├── InvalidParameter
     ├── TruncatedImage
     ├── ImageTooLarge
-    └── UnsupportedFormat
+    ├── UnsupportedFormat
+    └── Expired
 
 Messages are written for the person who sent the image; they never quote its content.
 """
@@ -56,3 +57,9 @@ class UnsupportedFormat(ImageError):
     """The bytes are in no format that is read."""
 
     kind = contract.UNSUPPORTED_FORMAT
+
+
+class Expired(ImageError):
+    """Whoever sent the image has given up; it was not looked at."""
+
+    kind = contract.EXPIRED

@@ -17,8 +17,20 @@ from ts.torch_handler.base_handler import BaseHandler
 
 from emotion import policy
 from emotion.answer import answer
-from emotion.contract import DETAILS, FORMAT_NAMES, IMAGE_ERRORS, REASONS, STAGES, STANDARD, Detail, JsonRequest
-from emotion.errors import EmptyBody, ImageError, InvalidImage, InvalidParameter
+from emotion.contract import (
+    DEFAULT_TIMEOUT,
+    DETAILS,
+    EXPIRED,
+    FORMAT_NAMES,
+    IMAGE_ERRORS,
+    REASONS,
+    STAGES,
+    STANDARD,
+    TIMEOUT_HEADER,
+    Detail,
+    JsonRequest,
+)
+from emotion.errors import EmptyBody, Expired, ImageError, InvalidImage, InvalidParameter
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
 
@@ -29,6 +41,9 @@ REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 REQUEST_START = re.compile(r"(?:t=)?([0-9]{10}\.[0-9]{1,6})")
 """`X-Request-Start` as the door writes it: seconds since 1970."""
+
+SECONDS = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,6})?")
+"""A client's patience, as `X-Request-Timeout` gives it."""
 
 LONGEST_REQUEST = 300.0
 """Seconds; a start further back, or in the future, means a wrong clock, and is ignored."""
@@ -71,6 +86,9 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         return [self._photo(index, row) for index, row in enumerate(data)]
 
     def _photo(self, index: int, row: Row) -> Photo | ImageError:
+        patience = self._patience(index)
+        if (since := self._seconds_since_start(index)) is not None and since > patience:
+            return Expired(f"the photo waited longer than {patience:g} seconds; it was not looked at")
         asked = self._header(index, DETAIL_HEADER) or STANDARD
         # Looked for among the allowed values, so that it has their type.
         detail = next((allowed for allowed in DETAILS if allowed == asked), None)
@@ -100,6 +118,11 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         if (since := self._seconds_since_start(index)) is not None:
             self._metric("emotion_request_seconds", MetricTypes.HISTOGRAM, since)
         return self._answer(index, result)
+
+    def _patience(self, index: int) -> float:
+        """Seconds after which nobody waits for the answer any more."""
+        sent = self._header(index, TIMEOUT_HEADER)
+        return float(sent) if SECONDS.fullmatch(sent) else DEFAULT_TIMEOUT
 
     def _seconds_since_start(self, index: int) -> float | None:
         """Seconds since the request arrived at the door, by its header; includes TorchServe's queue.
@@ -150,7 +173,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
             self.announced = True
             for emotion in LABELS:
                 self._metric("emotion_faces", MetricTypes.COUNTER, 0, emotion)
-            for kind in IMAGE_ERRORS:
+            for kind in (*IMAGE_ERRORS, EXPIRED):
                 self._metric("emotion_images_rejected", MetricTypes.COUNTER, 0, kind.code)
             for reason in REASONS:
                 self._metric("emotion_faces_unreliable", MetricTypes.COUNTER, 0, reason)

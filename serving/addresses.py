@@ -3,6 +3,8 @@
 import socket
 from dataclasses import dataclass
 
+LOOPBACK = "127.0.0.1"
+
 
 @dataclass(frozen=True)
 class Addresses:

@@ -9,7 +9,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from serving.addresses import Addresses, ServerFailed
+from serving.access import fingerprint
+from serving.addresses import LOOPBACK, Addresses, ServerFailed
 from serving.processes import running
 
 CADDYFILE = Path(__file__).with_name("Caddyfile")
@@ -20,16 +21,16 @@ LONGEST_LEAVING = 600.0
 
 
 @contextlib.contextmanager
-def door(addresses: Addresses, host: str = "127.0.0.1") -> Iterator[subprocess.Popen[bytes]]:
+def door(addresses: Addresses, host: str = LOOPBACK, token: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """The door in front of the TorchServe at `addresses`.
 
     Leaving returns when everything that came in has its answer: TorchServe must outlive it.
 
-    `host`: where it listens.
+    `host`: where it listens. `token`: what photos must come with; "": nothing.
     """
     with (
         tempfile.TemporaryDirectory(prefix="emotion-door-", ignore_cleanup_errors=True) as scratch,
-        running(_command(), _environment(addresses, host, scratch), grace=LONGEST_LEAVING) as process,
+        running(_command(), _environment(addresses, host, token, scratch), grace=LONGEST_LEAVING) as process,
     ):
         yield process
 
@@ -51,14 +52,18 @@ def _command() -> list[str]:
     return [str(caddy), "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
 
 
-def _environment(addresses: Addresses, host: str, scratch: str) -> dict[str, str]:
-    return os.environ | {
+def _environment(addresses: Addresses, host: str, token: str, scratch: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "EMOTION_TOKEN"}
+    return inherited | {
         "DOOR_HOST": host,
         "DOOR_PORT": str(addresses.door),
         "DOOR_METRICS": str(addresses.door_metrics),
         "DOOR_UPSTREAM": str(addresses.inference),
         "DOOR_MANAGEMENT": str(addresses.management),
         "DOOR_DOCUMENTS": str(DOCUMENTS),
+        "DOOR_GUARD": "token" if token else "open",
+        "DOOR_TOKEN": fingerprint(token),
+        "DOOR_SOCKET": f"{scratch}/token.sock",
         # Photos pass through in small pieces; what Go keeps beyond this is garbage it has not collected.
         "GOMEMLIMIT": "256MiB",
         "XDG_CONFIG_HOME": scratch,

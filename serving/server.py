@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import os
 import subprocess
 import sys
 import time
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from emotion import policy
-from serving.addresses import Addresses, ServerFailed, check_port
+from serving.access import token_from
+from serving.addresses import LOOPBACK, Addresses, ServerFailed, check_port
 from serving.door import door, is_open
 from serving.processes import stopping_on_signals
 from serving.torchserve import ARCHIVE, torchserve, workers_are_ready
@@ -67,20 +69,22 @@ def add_port_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @contextlib.contextmanager
-def serving(addresses: Addresses, archive: Path = ARCHIVE, host: str = "127.0.0.1") -> Iterator[Service]:
+def serving(addresses: Addresses, archive: Path = ARCHIVE, host: str = LOOPBACK) -> Iterator[Service]:
     """The service with `archive` loading; the door is there at once and says that it is not ready.
 
     On leaving the door goes first, when everything that came in has its answer; then TorchServe stops.
 
-    `host`: where the door and the metrics listen.
+    `host`: where the door and the metrics listen. Whether photos need a token, `serving.access` says. Raises
+    `ServerFailed`.
     """
+    token = token_from(os.environ, host)
     for name, port in vars(addresses).items():
         check_port(name, port)
     try:
         policy.from_environment()  # the workers read it again; but what they say when they end, nobody sees
     except policy.PolicyError as error:
         raise ServerFailed(str(error)) from error
-    with torchserve(addresses, archive, host) as behind, door(addresses, host) as front:
+    with torchserve(addresses, archive, host) as behind, door(addresses, host, token) as front:
         try:
             yield Service(addresses, behind, front)
         finally:

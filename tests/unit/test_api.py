@@ -9,6 +9,7 @@ from client.api import (
     EmotionClient,
     ImageRefused,
     NotAnswered,
+    Redirected,
     ServerAway,
     ServerBusy,
     ServerSlow,
@@ -191,3 +192,22 @@ def test_a_wrong_token_is_not_quoted() -> None:
 def test_settings_come_from_the_environment() -> None:
     chosen = settings.from_environment({"EMOTION_SERVER": "https://example.org/", "EMOTION_CONCURRENCY": "7"})
     assert (chosen.server, chosen.concurrency, chosen.timeout) == ("https://example.org", 7, 10.0)
+
+
+def test_a_redirect_is_not_followed(service: Service) -> None:
+    """`requests` would follow it, with the photo turned into a GET."""
+    service.status, service.location = 302, "http://127.0.0.1:9/elsewhere"
+    with EmotionClient(service.url) as client, pytest.raises(Redirected, match="redirect"):
+        client.analyse(b"x")
+    assert service.requests == 1
+
+
+def test_a_connection_that_nobody_takes_ends_soon() -> None:
+    """The address is of those that lead nowhere (RFC 5737)."""
+    with EmotionClient("http://192.0.2.1", timeout=60, connect_timeout=0.05) as client, pytest.raises(ServerAway):
+        client.analyse(b"x")
+
+
+def test_the_service_hears_how_long_the_client_waits(service: Service) -> None:
+    EmotionClient(service.url, timeout=7.5).analyse(b"x")
+    assert service.headers["X-Request-Timeout"] == "7.500"
