@@ -14,7 +14,7 @@ STRESS_OUT ?= model_store
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
 .PHONY: run test serve mar wheel version train compress release reports evaluate stress stress-peer pipeline framing bench \
-	sbom audit-dependencies bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
+	drill sbom audit-dependencies bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -129,6 +129,10 @@ framing: $(BIN)/.installed
 
 bench: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m bench.service
+
+# What the service must bear: broken files, four times its load, faults, stops, a long day; a table row each. An hour.
+drill: $(BIN)/.installed model_store/emotion.mar
+	$(BIN)/python -m bench.drill $(OPTIONS)
 
 # What one pod can do: bench/autoscaling/measured.json.
 bench-capacity: $(BIN)/.installed model_store/emotion.mar

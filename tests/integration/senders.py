@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,18 +19,22 @@ class Account:
     losses: list[str] = field(default_factory=list)
     closed: int = 0
     """Answers that ended their connection."""
+    slowest: float = 0.0
+    """Seconds of the slowest answer."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Ends all senders after their answers, when it is set."""
 
 
 class Sender(threading.Thread):
     """Sends `photo` again and again until nobody takes its connection any more, or it is told to stop."""
 
-    def __init__(self, addresses: Addresses, photo: bytes, account: Account, stop: threading.Event) -> None:
+    def __init__(self, addresses: Addresses, photo: bytes, account: Account) -> None:
         super().__init__()
-        self._addresses, self._photo, self._account, self._ended = addresses, photo, account, stop
+        self._addresses, self._photo, self._account = addresses, photo, account
         self._sent = 0
 
     def run(self) -> None:
-        while not self._ended.is_set():
+        while not self._account.stop.is_set():
             connection = http.client.HTTPConnection("127.0.0.1", self._addresses.door, timeout=120)
             try:
                 connection.connect()
@@ -43,7 +48,8 @@ class Sender(threading.Thread):
         """Send on this connection until an answer says that it was the last."""
         headers = {"Content-Type": "application/octet-stream"}
         self._sent = 0
-        while not self._ended.is_set():
+        while not self._account.stop.is_set():
+            started = time.monotonic()
             try:
                 connection.request("POST", "/predictions/emotion", body=self._photo, headers=headers)
                 response = connection.getresponse()
@@ -53,6 +59,7 @@ class Sender(threading.Thread):
                 self._account.losses.append(f"{error!r} after {self._sent} answers on this connection")
                 return
             self._sent += 1
+            self._account.slowest = max(self._account.slowest, time.monotonic() - started)
             self._account.ended[str(response.status)] += 1
             if response.will_close:
                 self._account.closed += 1
@@ -62,8 +69,8 @@ class Sender(threading.Thread):
 @contextlib.contextmanager
 def senders(addresses: Addresses, photo: bytes, count: int) -> Iterator[Account]:
     """So many clients at work; on leaving, each has ended its last request."""
-    account, stop = Account(), threading.Event()
-    threads = [Sender(addresses, photo, account, stop) for _ in range(count)]
+    account = Account()
+    threads = [Sender(addresses, photo, account) for _ in range(count)]
     for thread in threads:
         thread.start()
     try:
@@ -71,6 +78,6 @@ def senders(addresses: Addresses, photo: bytes, count: int) -> Iterator[Account]
         for thread in threads:
             thread.join(120)
     finally:
-        stop.set()
+        account.stop.set()
         for thread in threads:
             thread.join(120)

@@ -1,0 +1,63 @@
+"""Everything that the service must bear, one table row each: `python -m bench.drill`, or `make drill`.
+
+    python -m bench.drill --only overload faults
+    python -m bench.drill --quick     # the same in a tenth of the time
+
+Ends with 1 where a bound was not kept. Some faults need root, to mount a small disk.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.drill.drains import drains
+from bench.drill.faults import faults
+from bench.drill.overload import overload
+from bench.drill.privacy import privacy
+from bench.drill.rows import HEAD, Row
+from bench.drill.soak import soak
+
+Drill = Callable[[Path, bool], Iterator[Row]]
+
+
+def fuzz(_: Path, quick: bool) -> Iterator[Row]:
+    """In a process of its own: a crash must not end the drill."""
+    files = 2_400 if quick else 24_000
+    command = [sys.executable, "-m", "bench.drill.fuzz", "--files", str(files)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = (ended.stdout.strip().splitlines() or [f"ended with status {ended.returncode}"])[-1]
+    yield Row("files broken at random", files, int(ended.returncode != 0), said, ended.returncode == 0)
+
+
+DRILLS: dict[str, Drill] = {
+    "fuzz": fuzz,
+    "overload": lambda folder, quick: overload(folder, 6 if quick else 60),
+    "faults": lambda folder, _: faults(folder),
+    "drains": lambda folder, quick: drains(folder, 1 if quick else 10),
+    "privacy": lambda folder, quick: privacy(folder, 40 if quick else 200),
+    "soak": lambda folder, quick: soak(folder, 60 if quick else 600),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", nargs="+", choices=DRILLS, default=list(DRILLS))
+    parser.add_argument("--quick", action="store_true", help="a tenth of the time")
+    arguments = parser.parse_args()
+    print(HEAD, flush=True)
+    held = True
+    with tempfile.TemporaryDirectory(prefix="emotion-drill-", ignore_cleanup_errors=True) as folder:
+        for name in arguments.only:
+            place = Path(folder) / name
+            place.mkdir()
+            for row in DRILLS[name](place, arguments.quick):
+                print(row, flush=True)
+                held = held and row.held
+    sys.exit(not held)
+
+
+if __name__ == "__main__":
+    main()

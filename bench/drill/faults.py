@@ -1,0 +1,146 @@
+"""What breaks beside a request: workers, Java, disks, descriptors, models. Four clients send all the while."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+
+from bench.drill.rows import Row
+from bench.service import one_face
+from serving.addresses import Addresses
+from serving.torchserve import ARCHIVE
+from tests.conftest import ROOT
+from tests.integration.commands import Command, port_options, running
+from tests.integration.conftest import free_addresses
+from tests.integration.senders import Account, senders
+
+CLIENTS = 4
+SMALL = 24
+"""MiB of a disk that is soon full."""
+
+PAUSE = 10.0
+"""Seconds for which a process stands still."""
+
+Fault = Callable[[Command, Addresses], object]
+
+TOLD = {"200", "502", "503", "504"}
+"""What the contract promises while something is broken; anything else is a loss."""
+
+
+def faults(folder: Path) -> Iterator[Row]:
+    yield under_load("one worker killed", folder / "one", lambda service, _: workers(service)[0].kill())
+    yield under_load("both workers killed", folder / "both", kill_workers)
+    yield under_load(
+        "a worker stands still for 10 s", folder / "still", lambda service, _: stand_still(workers(service)[0])
+    )
+    yield under_load(
+        "Java stands still for 10 s", folder / "java", lambda service, _: stand_still(service.child("java"))
+    )
+    yield under_load("1,000 idle connections", folder / "idle", lambda _, addresses: idle(addresses))
+    with disk(folder / "disk") as small:
+        yield under_load(
+            "the temporary folder is full", folder / "temporary", lambda *_: fill(small), TMPDIR=str(small)
+        )
+    with disk(folder / "logs") as small:
+        yield under_load("the disk of the log is full", small / "log", lambda *_: fill(small), TMPDIR=str(folder))
+    with disk(folder / "start") as small:
+        fill(small)
+        yield at_start("the temporary folder is full at the start", {"TMPDIR": str(small)})
+    yield at_start("64 file descriptors", {}, descriptors=64)
+    broken = folder / "broken.mar"
+    broken.write_bytes(ARCHIVE.read_bytes()[: 2**20])
+    yield at_start("half a model archive", {}, archive=broken)
+
+
+def under_load(name: str, folder: Path, fault: Fault, **settings: str) -> Row:
+    """Clients send for two seconds, then `fault` happens, and they send until a hundred more have their answer."""
+    folder.mkdir(parents=True)
+    addresses = free_addresses()
+    with running(folder, addresses, **settings) as service, timed(addresses) as account:
+        time.sleep(2)
+        fault(service, addresses)
+        enough = account.ended["200"] + 100
+        deadline = time.monotonic() + 60
+        while account.ended["200"] < enough and service.process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.2)
+        recovered = account.ended["200"] >= enough
+    lost = sum(count for outcome, count in account.ended.items() if outcome not in TOLD)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(account.ended.items()) if outcome != "200")
+    worst = f"{account.slowest:.1f} s; {told or 'nothing else than answers'}"
+    return Row(
+        name, sum(account.ended.values()), lost, worst if recovered else f"not answered again; {worst}", recovered
+    )
+
+
+@contextlib.contextmanager
+def timed(addresses: Addresses) -> Iterator[Account]:
+    with senders(addresses, one_face(640, 480), CLIENTS) as account:
+        yield account
+        account.stop.set()
+
+
+def at_start(name: str, settings: dict[str, str], archive: Path | None = None, descriptors: int = 0) -> Row:
+    """The service either starts or ends by itself, with a word that says why."""
+    command = [sys.executable, "-m", "bench.drill.start", *port_options(free_addresses())]
+    if archive:
+        command += ["--archive", str(archive)]
+    if descriptors:
+        command = ["prlimit", f"--nofile={descriptors}", *command]
+    started = time.monotonic()
+    try:
+        ended = subprocess.run(
+            command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, timeout=150, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Row(name, 1, 1, "neither starts nor ends in 150 s", held=False)
+    said = (ended.stderr.strip().splitlines() or ["nothing"])[-1].replace("|", "/").replace(str(archive), "…")
+    return Row(name, 1, 0, f"status {ended.returncode} after {time.monotonic() - started:.0f} s: {said[:110]}", True)
+
+
+def workers(service: Command) -> list[psutil.Process]:
+    java = service.child("java")
+    return [each for each in java.children(recursive=True) if "model_service_worker" in " ".join(each.cmdline())]
+
+
+def kill_workers(service: Command, _: Addresses) -> None:
+    for each in workers(service):
+        each.kill()
+
+
+def stand_still(process: psutil.Process) -> None:
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(PAUSE)
+    process.send_signal(signal.SIGCONT)
+
+
+def idle(addresses: Addresses) -> None:
+    """They say nothing for a while; the service may close them."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(1000):
+            stack.enter_context(socket.create_connection(("127.0.0.1", addresses.door), timeout=10))
+        time.sleep(3)
+
+
+@contextlib.contextmanager
+def disk(path: Path) -> Iterator[Path]:
+    """A file system of `SMALL` MiB in memory, mounted at `path`; needs root."""
+    path.mkdir(parents=True)
+    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={SMALL}m", "tmpfs", str(path)], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", str(path)], check=True)
+
+
+def fill(path: Path) -> None:
+    with contextlib.suppress(OSError), tempfile.NamedTemporaryFile(dir=path, delete=False, buffering=0) as file:
+        while True:
+            file.write(bytes(2**16))
