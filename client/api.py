@@ -45,6 +45,9 @@ class Answer:
     was handed to the network. `request_id`: also in the service's log line.
     """
 
+    outcome: ClassVar[str] = "ok"
+    """In the client's metrics."""
+
     analysis: Analysis
     round_trip: float
     upload: float
