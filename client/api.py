@@ -191,7 +191,12 @@ class EmotionClient:
         headers = {"Content-Type": "application/octet-stream", "X-Request-Id": request_id}
         started = time.perf_counter()
         address = f"{self._server}/predictions/emotion"
-        response = self._send("POST", address, params={"detail": detail}, data=body, headers=headers)
+        try:
+            response = self._send("POST", address, params={"detail": detail}, data=body, headers=headers)
+        except ServerAway as error:
+            if body.last_read:  # there was a connection: this photo may have ended the whole pod
+                raise NotAnswered("the connection to the service ended before its answer") from error
+            raise
         round_trip = time.perf_counter() - started
         if response.status_code != requests.codes.ok:
             raise _error(response)

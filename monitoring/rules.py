@@ -221,6 +221,13 @@ def _alerts() -> list[Rule]:
             wait="1m",
         ),
         _alert(
+            "EmotionWorkersMissing",
+            "sum by (namespace, pod) (emotion_workers_ready) < sum by (namespace, pod) (emotion_workers_wanted)",
+            "warning",
+            "{{ $labels.pod }} has {{ $value }} ready workers, fewer than wanted",
+            wait="5m",  # a crowded node starts a pod within two and a half
+        ),
+        _alert(
             "EmotionNoPage",
             'sum by (namespace) (up{job="emotion-client-metrics"}) == 0'
             f' or absent(up{{job="emotion-client-metrics", namespace="{NAMESPACE}"}})',

@@ -38,6 +38,8 @@ def test_every_outcome_is_counted_from_zero_before_the_first_visit(scraped: list
 @pytest.mark.parametrize(("name", "value"), [("EMOTION_RETRIES", "many"), ("EMOTION_SERVER", "server:8080")])
 def test_wrong_settings_end_the_process_and_say_why(name: str, value: str) -> None:
     command = [sys.executable, "-m", "client"]
-    done = subprocess.run(command, env=os.environ | {name: value}, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, env=os.environ | {name: value}, cwd=ROOT, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 1
     assert name in done.stderr and "Traceback" not in done.stderr

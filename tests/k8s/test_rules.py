@@ -157,6 +157,17 @@ STORIES = [
         resolved="22m",
     ),
     Story(
+        "EmotionWorkersMissing",
+        {
+            **{f'emotion_workers_ready{{namespace="emotion", pod="{pod}"}}': "2x40" for pod in "abcdef"},
+            **{f'emotion_workers_wanted{{namespace="emotion", pod="{pod}"}}': "2x40" for pod in "abcdefg"},
+            'emotion_workers_ready{namespace="emotion", pod="g"}': "2x9 1x19 2x9",
+        },
+        silent="12m",  # a worker that starts again
+        firing="18m",
+        resolved="32m",
+    ),
+    Story(
         "EmotionNoPage",
         {f'up{{{PAGE}, job="emotion-client-metrics"}}': "1x9 _x10 1x9"},
         silent="5m",
@@ -224,6 +235,14 @@ def test_nothing_at_all_is_an_outage(tmp_path: Path) -> None:
         ("count(ALERTS)", "10m", [2.0]),
     ]
     check(tmp_path, {"unrelated": "1x10"}, samples, "1m")
+
+
+def test_one_pod_that_lost_a_worker_is_no_outage(tmp_path: Path) -> None:
+    (story,) = (story for story in STORIES if story.alert == "EmotionWorkersMissing")
+    up = {name.replace("workers_ready", "torchserve_up"): "1x40" for name in story.series if "ready" in name}
+    seen = {PAGE_UP: "1x40", **up}
+    samples = [(firing("EmotionNoReadyWorker"), "18m", [0.0]), ('count(ALERTS{alertstate="firing"})', "18m", [1.0])]
+    check(tmp_path, story.series | seen, samples, "1m")
 
 
 PAGE_UP = f'up{{{PAGE}, job="emotion-client-metrics", endpoint="metrics"}}'
