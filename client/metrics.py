@@ -11,8 +11,8 @@ EVERYWHERE = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104, P
 
 REQUESTS = Counter("emotion_client_requests", "Photos sent to the service, by outcome.", ["outcome"])
 # Every series is there at zero before its first photo, or Prometheus would not see the first as an increase.
-for _kind in (Answer, ServiceError, *ServiceError.__subclasses__()):
-    REQUESTS.labels(_kind.outcome)
+for _outcome in (Answer.outcome, ServiceError.outcome, *(kind.outcome for kind in ServiceError.__subclasses__())):
+    REQUESTS.labels(_outcome)
 LATENCY = Histogram(
     "emotion_client_latency_seconds",
     "Round trip of answered photos as the client sees it.",
