@@ -22,6 +22,10 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
 
 
+HOUR = "1h"
+"""The step of stories that last weeks."""
+
+
 def check(folder: Path, series: dict[str, str], samples: list[tuple[str, str, list[float]]], interval: str) -> None:
     """Let promtool feed `series` and compare: each sample is an expression, a time, and the values it must have."""
     expressions = [
@@ -38,10 +42,13 @@ def check(folder: Path, series: dict[str, str], samples: list[tuple[str, str, li
         "promql_expr_test": expressions,
     }
     groups = rules.groups()["groups"]
-    if interval.endswith("m"):
+    if not interval.endswith("s"):
         # Days at the rules' own intervals would take minutes, with the same result.
         groups = [group | {"interval": interval} for group in groups]
-    (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
+    text = yaml.safe_dump({"groups": groups})
+    if interval == HOUR:
+        text = text.replace("[5m]", "[2h]")  # a rate needs two samples; windows of hours and days stay as they are
+    (folder / "rules.yaml").write_text(text, encoding="utf-8")
     document = {"rule_files": ["rules.yaml"], "evaluation_interval": interval, "tests": [test]}
     (folder / "test.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     done = promtool("test", "rules", folder / "test.yaml")
@@ -108,19 +115,19 @@ def latency(bad: float, minutes: int, before: int, after: int, step: int = 60) -
 
 
 def mixes(*parts: tuple[dict[str, float], int]) -> dict[str, str]:
-    """Ten faces a step, by emotion, of one mix after another."""
+    """A hundred faces a step, by emotion, of one mix after another."""
     return {
-        f'emotion_faces{{{POD}, emotion="{label}"}}': counter(*((10 * mix.get(label, 0.0), n) for mix, n in parts))
+        f'emotion_faces{{{POD}, emotion="{label}"}}': counter(*((100 * mix.get(label, 0.0), n) for mix, n in parts))
         for label in LABELS
     }
 
 
 def confidences(*parts: tuple[float, int]) -> dict[str, str]:
-    """Ten faces a step of one mean confidence after another."""
-    minutes = sum(count for _, count in parts)
-    return mixes((USUAL, minutes)) | {
-        f"emotion_confidence_sum{{{POD}}}": counter(*((10 * mean, count) for mean, count in parts)),
-        f"emotion_confidence_count{{{POD}}}": counter((10, minutes)),
+    """A hundred faces a step of one mean confidence after another."""
+    steps = sum(count for _, count in parts)
+    return mixes((USUAL, steps)) | {
+        f"emotion_confidence_sum{{{POD}}}": counter(*((100 * mean, count) for mean, count in parts)),
+        f"emotion_confidence_count{{{POD}}}": counter((100, steps)),
     }
 
 
@@ -133,8 +140,8 @@ def rejections(bad: float, minutes: int, before: int, after: int) -> dict[str, s
     }
 
 
-DAY = 24 * 15
-"""Steps of four minutes: two samples within the five that a rate looks at."""
+DAY = 24
+"""In steps of an hour."""
 
 STORIES = [
     Story("EmotionAvailabilityBurn1h", door(0.2, 30, 120, 60), "100m", "149m", "165m"),
@@ -203,7 +210,7 @@ STORIES = [
         silent="191h",
         firing="215h",
         resolved="238h",
-        interval="4m",
+        interval=HOUR,
     ),
     Story(
         "EmotionConfidenceDrift",
@@ -211,7 +218,7 @@ STORIES = [
         silent="191h",
         firing="215h",
         resolved="238h",
-        interval="4m",
+        interval=HOUR,
     ),
 ]
 
@@ -250,7 +257,7 @@ def test_a_crowd_that_was_always_happy_is_no_drift_nor_is_a_first_week(tmp_path:
     """No data set's mix is the measure, and before a week has passed there is none."""
     happy = mixes((USUAL, 11 * DAY))
     psi = "max(emotion:mix:psi6h > bool 0.25)"
-    check(tmp_path, happy, [(psi, "47h", []), ("count(emotion:mix:psi6h)", "166h", []), (psi, "250h", [0.0])], "4m")
+    check(tmp_path, happy, [(psi, "47h", []), ("count(emotion:mix:psi6h)", "166h", []), (psi, "250h", [0.0])], HOUR)
 
 
 def test_the_first_week_outlasts_a_day_without_a_sample(tmp_path: Path) -> None:
@@ -258,7 +265,7 @@ def test_the_first_week_outlasts_a_day_without_a_sample(tmp_path: Path) -> None:
     gone = {name: f"{values} _x{DAY}" for name, values in mixes((USUAL, 8 * DAY)).items()}
     later = mixes(({"angry": 1.0}, DAY))
     series = {name: f"{values} {later[name]}" for name, values in gone.items()}
-    check(tmp_path, series, [("max(emotion:mix:psi6h > bool 0.25)", "239h", [1.0])], "4m")
+    check(tmp_path, series, [("max(emotion:mix:psi6h > bool 0.25)", "239h", [1.0])], HOUR)
 
 
 def test_nothing_at_all_is_an_outage(tmp_path: Path) -> None:
