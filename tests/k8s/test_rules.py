@@ -261,11 +261,12 @@ def test_a_crowd_that_was_always_happy_is_no_drift_nor_is_a_first_week(tmp_path:
 
 
 def test_the_first_week_outlasts_a_day_without_a_sample(tmp_path: Path) -> None:
-    """What changed meanwhile is compared with the first week, not with itself."""
-    gone = {name: f"{values} _x{DAY}" for name, values in mixes((USUAL, 8 * DAY)).items()}
-    later = mixes(({"angry": 1.0}, DAY))
+    """What has changed for long is compared with the first week still, not with itself."""
+    angry = {"angry": 1.0}
+    gone = {name: f"{values} _x{DAY}" for name, values in mixes((USUAL, 8 * DAY), (angry, 6 * DAY)).items()}
+    later = mixes((angry, DAY))
     series = {name: f"{values} {later[name]}" for name, values in gone.items()}
-    check(tmp_path, series, [("max(emotion:mix:psi6h > bool 0.25)", "239h", [1.0])], HOUR)
+    check(tmp_path, series, [("max(emotion:mix:psi6h > bool 0.25)", "382h", [1.0])], HOUR)
 
 
 def test_nothing_at_all_is_an_outage(tmp_path: Path) -> None:
