@@ -67,8 +67,8 @@ ENV EMOTION_SERVER=http://emotion-server:8080 EMOTION_METRICS_PORT=8502 STREAMLI
 EXPOSE 8501 8502
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", \
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=2)"]
-CMD ["python", "-m", "streamlit", "run", "client/app.py", "--server.address", "0.0.0.0", "--server.port", "8501", \
-    "--server.headless", "true"]
+# Without `--server.address` it listens on all addresses of both families.
+CMD ["python", "-m", "client", "--server.port", "8501", "--server.headless", "true"]
 
 # --- server: the last target, so also what a plain `docker build .` gives -----------------------------------------------
 FROM runtime AS server

@@ -89,14 +89,13 @@ release: $(BIN)/.installed
 	$(MAKE) compress
 	$(MAKE) reports
 
-# Everything that depends on the served network: its reports and card, the golden results, drift reference and rules.
+# Everything that depends on the served network: its reports and card, the golden results.
 reports: $(BIN)/.installed model_store/emotion.mar
 	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
 	$(BIN)/python -m training.stress --data $(DATA) --faces 1000
 	$(BIN)/python -m training.model_card
 	$(BIN)/python -m tests.golden
-	$(BIN)/python -m monitoring.build
 
 evaluate: $(BIN)/.installed
 	$(need-data)

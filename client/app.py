@@ -1,8 +1,6 @@
 """The pages: analyse photos, see how good the model is, watch the service, read what is done with photos.
 
-python -m streamlit run client/app.py
-
-Run it from the repository's root: `python -m` puts that on the import path, `streamlit run` alone would not.
+`python -m client` runs it.
 """
 
 import streamlit as st
@@ -12,7 +10,7 @@ from client import session
 
 def main() -> None:
     st.set_page_config(page_title="Emotion detection", page_icon="🙂", layout="wide")
-    session.serve_metrics(session.configuration().metrics_port)
+    session.configuration()  # stops here where a setting is wrong
     # Streamlit leaves a hundred empty pixels above the title.
     st.html("<style>.stMainBlockContainer { padding-top: 4.5rem }</style>")
     views = {

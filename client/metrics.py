@@ -1,10 +1,18 @@
 """The client's own metrics, for Prometheus, on a port of their own; they hold nothing of any photo."""
 
+import socket
+
 from prometheus_client import Counter, Histogram, start_http_server
 
 from client.api import Answer, ServiceError
 
+EVERYWHERE = "::" if socket.has_dualstack_ipv6() else "0.0.0.0"  # noqa: S104, Prometheus must reach it
+"""All addresses, of both families where there are two: a cluster may have only the one or only the other."""
+
 REQUESTS = Counter("emotion_client_requests", "Photos sent to the service, by outcome.", ["outcome"])
+# Every series is there at zero before its first photo, or Prometheus would not see the first as an increase.
+for _outcome in (Answer.outcome, ServiceError.outcome, *(kind.outcome for kind in ServiceError.__subclasses__())):
+    REQUESTS.labels(_outcome)
 LATENCY = Histogram(
     "emotion_client_latency_seconds",
     "Round trip of answered photos as the client sees it.",
@@ -16,15 +24,13 @@ IMAGES = Counter("emotion_client_images", "Photos that were answered.")
 
 def record(answer: Answer | ServiceError) -> None:
     """Count what became of one photo."""
+    REQUESTS.labels(answer.outcome).inc()
     if isinstance(answer, Answer):
-        REQUESTS.labels("ok").inc()
         LATENCY.observe(answer.round_trip)
         IMAGES.inc()
         FACES.inc(len(answer.analysis.faces))
-    else:
-        REQUESTS.labels(answer.outcome).inc()
 
 
 def serve(port: int) -> None:
     """Serve the metrics at `port` on all addresses, for Prometheus to reach. Raises `OSError` if it is taken."""
-    start_http_server(port)
+    start_http_server(port, EVERYWHERE)

@@ -4,7 +4,7 @@ from collections import deque
 
 import streamlit as st
 
-from client import metrics, settings
+from client import settings
 from client.api import Answer, EmotionClient
 from client.results import Outcome
 from client.settings import Settings
@@ -26,13 +26,6 @@ def configuration() -> Settings:
 def client(chosen: Settings) -> EmotionClient:
     """One client for all sessions: it keeps connections, never photos."""
     return EmotionClient(chosen.server, chosen.timeout, retries=chosen.retries, token=chosen.token)
-
-
-@st.cache_resource
-def serve_metrics(port: int) -> None:
-    """Serve the client's metrics; once in each process."""
-    if port:
-        metrics.serve(port)
 
 
 def outcomes() -> dict[str, Outcome]:

@@ -76,7 +76,8 @@ def scaled_object() -> dict[str, Any]:
     gives nothing; KEDA takes that for an error and leaves the number of pods as it is. Where only some pods have
     numbers, their sum may ask for more pods, never for fewer. The page's requests wake the first pod.
     """
-    spec = reference.autoscaler()["spec"]
+    autoscaler = reference.autoscaler()
+    spec = autoscaler["spec"]
     asleep = (
         'vector(0) and on () absent(up{job="emotion-server-metrics", namespace="emotion"})'
         ' and on () count(up{job="emotion-client-metrics", namespace="emotion"} == 1) > 0'
@@ -91,14 +92,20 @@ def scaled_object() -> dict[str, Any]:
     return {
         "apiVersion": "keda.sh/v1alpha1",
         "kind": "ScaledObject",
-        "metadata": {"name": "emotion-server"},
+        "metadata": {
+            "name": "emotion-server",
+            # Where the service runs already, KEDA takes its HorizontalPodAutoscaler over; two would act at once.
+            "annotations": {"scaledobject.keda.sh/transfer-hpa-ownership": "true"},
+        },
         "spec": {
             "scaleTargetRef": {"name": spec["scaleTargetRef"]["name"]},
             "pollingInterval": 15,
             "cooldownPeriod": 900,
             "minReplicaCount": 0,
             "maxReplicaCount": spec["maxReplicas"],
-            "advanced": {"horizontalPodAutoscalerConfig": {"behavior": spec["behavior"]}},
+            "advanced": {
+                "horizontalPodAutoscalerConfig": {"name": autoscaler["metadata"]["name"], "behavior": spec["behavior"]}
+            },
             "triggers": triggers,
         },
     }

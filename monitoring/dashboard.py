@@ -26,11 +26,20 @@ SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 PODS = 'namespace="$namespace", pod=~"$pod"'
 """Matches the chosen pods."""
 
+SERVER = f'{PODS}, container="server"'
+
 HERE = 'namespace="$namespace"'
 
 DOOR, DOOR_FAILED = SEEN_BY["door"]
 
 RATE = "$__rate_interval"
+
+MOST = 10
+"""Pods in a panel that names them; a fleet has hundreds."""
+
+AUTOSCALER = 'horizontalpodautoscaler=~"(keda-hpa-)?emotion-server"'
+
+CLUSTERS_OWN = "From kube-state-metrics and the kubelet, which kube-prometheus-stack scrapes: empty where nobody does."
 
 
 def as_json() -> str:
@@ -93,11 +102,11 @@ def _answers() -> list[Any]:
             "From a request's arrival at the door to its answer.",
         ),
         _stat(
-            "Workers that can answer",
-            f"sum(emotion_workers_ready{{{HERE}}})",
-            "short",
-            [(None, "red"), (1, "orange"), (2, "green")],
-            "Each pod runs two workers.",
+            "Workers ready, of those wanted",
+            f"sum(emotion_workers_ready{{{HERE}}}) / sum(emotion_workers_wanted{{{HERE}}})",
+            "percentunit",
+            [(None, "red"), (0.5, "orange"), (1, "green")],
+            "Pods that start have none yet.",
         ),
         _stat("Photos analysed, 24 h", f"sum(increase(emotion_images_analysed{{{HERE}}}[24h]))", "short", []),
         _graph(
@@ -141,7 +150,11 @@ def _latency() -> list[Any]:
                     f" / (sum(rate(ts_inference_requests_total{{{PODS}}}[{RATE}])) > 0)",
                     "request, including its wait",
                 ),
-                (f"avg(emotion:queue_wait_seconds:mean1m{{{PODS}}})", "wait in the queue"),
+                (
+                    f"sum(rate(QueueTime_sum{{{PODS}}}[{RATE}])) / 1000"
+                    f" / (sum(rate(QueueTime_count{{{PODS}}}[{RATE}])) > 0)",
+                    "wait in the queue",
+                ),
             ],
             "s",
             "Includes requests that did not say when they began.",
@@ -159,9 +172,9 @@ def _scale() -> list[Any]:
     targets = reference.targets()
     return [
         _graph(
-            "Photos that wait, by pod",
+            f"Photos that wait, the {MOST} fullest pods",
             [
-                (f"emotion_queue_depth{{{PODS}}}", "{{pod}}"),
+                (f"topk({MOST}, emotion_queue_depth{{{PODS}}})", "{{pod}}"),
                 (f"max(emotion_queue_size{{{PODS}}})", "places"),
             ],
             "short",
@@ -171,9 +184,14 @@ def _scale() -> list[Any]:
             [
                 (f"emotion:replicas_wanted{{{HERE}}}", "wanted: {{signal}}"),
                 (f"count(emotion_workers_ready{{{HERE}}} > 0)", "pods with a ready worker"),
+                (
+                    f"kube_horizontalpodautoscaler_status_desired_replicas{{{HERE}, {AUTOSCALER}}}",
+                    "autoscaler: desired",
+                ),
+                (f"kube_horizontalpodautoscaler_spec_max_replicas{{{HERE}, {AUTOSCALER}}}", "autoscaler: maximum"),
             ],
             "short",
-            "The autoscaler takes the largest, between its minimum and maximum.",
+            f"The autoscaler takes the largest, between its minimum and maximum. {CLUSTERS_OWN}",
         ),
         _graph(
             "The autoscaler's signals against their targets",
@@ -195,7 +213,41 @@ def _scale() -> list[Any]:
             ],
             "short",
         ),
-        _graph("Workers busy, by pod", [(f"emotion:workers_busy:ratio1m{{{PODS}}}", "{{pod}}")], "percentunit"),
+        _graph(
+            f"Workers busy, and the {MOST} busiest pods",
+            [
+                (
+                    f"sum(rate(emotion_batch_seconds_sum{{{PODS}}}[{RATE}])) / sum(emotion_workers_ready{{{PODS}}})",
+                    "all",
+                ),
+                (f"topk({MOST}, emotion:workers_busy:ratio1m{{{PODS}}})", "{{pod}}"),
+            ],
+            "percentunit",
+        ),
+        _graph(
+            "Model versions, by pods",
+            [(f"count by (version) (emotion_model_info{{{PODS}}})", "{{version}}")],
+            "short",
+            stack=True,
+        ),
+        _graph(
+            f"Restarts in an hour, the {MOST} pods with most",
+            [(f"topk({MOST}, increase(kube_pod_container_status_restarts_total{{{PODS}}}[1h]) > 0)", "{{pod}}")],
+            "short",
+            CLUSTERS_OWN,
+        ),
+        _graph(
+            f"Throttled share of the time, the {MOST} pods with most",
+            [
+                (
+                    f"topk({MOST}, rate(container_cpu_cfs_throttled_periods_total{{{SERVER}}}[{RATE}])"
+                    f" / rate(container_cpu_cfs_periods_total{{{SERVER}}}[{RATE}]))",
+                    "{{pod}}",
+                )
+            ],
+            "percentunit",
+            CLUSTERS_OWN,
+        ),
         _graph(
             "Photos a batch",
             [
@@ -237,15 +289,15 @@ def _content() -> list[Any]:
                     f" / (sum(rate(emotion_confidence_count{{{PODS}}}[{RATE}])) > 0)",
                     "now",
                 ),
-                ("emotion:reference:confidence", "report"),
+                (f"emotion:confidence:first_week{{{HERE}}}", "first week"),
             ],
             "percentunit",
         ),
         _graph(
-            "Mix of emotions, 6 h, against the report",
+            "Mix of emotions, 6 h, against the first week",
             [
                 (f"emotion:mix:share6h{{{HERE}}}", "{{emotion}}"),
-                ("emotion:reference:share", "report: {{emotion}}"),
+                (f"emotion:mix:first_week{{{HERE}}}", "first week: {{emotion}}"),
             ],
             "percentunit",
             width=12,
@@ -254,11 +306,11 @@ def _content() -> list[Any]:
             "Drift: population stability index, 6 h",
             [(f"emotion:mix:psi6h{{{HERE}}}", "index")],
             "short",
-            f"Above {PSI} the mix differs from the report's; needs {LEAST_FACES} faces.",
+            f"Above {PSI} the mix differs from the first week's; needs that week, and {LEAST_FACES} faces.",
             width=6,
         ),
         _graph(
-            "Drift: mean confidence against the report, 6 h",
+            "Drift: mean confidence against the first week, 6 h",
             [(f"emotion:confidence:shift6h{{{HERE}}}", "shift")],
             "percentunit",
             width=6,

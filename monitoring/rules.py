@@ -11,8 +11,8 @@ from monitoring import reference
 
 Rule = dict[str, Any]
 
-RUNBOOKS = "k8s/README.md#"
-"""Has a section for each alert, named like it."""
+RUNBOOKS = "https://git.example.com/emotion/blob/main/k8s/README.md#"
+"""Where k8s/README.md is read, which has a section for each alert; whoever keeps it elsewhere names that place."""
 
 NAMESPACE = "emotion"
 """Where the service runs, as in k8s/components/namespace: an alert on absence has to know what is absent."""
@@ -44,7 +44,10 @@ PSI = 0.25
 """The population stability index above which a mix counts as shifted, by the usual rule of thumb."""
 
 CONFIDENCE_SHIFT = 0.1
-"""How far the mean confidence may be from the report's."""
+"""How far the mean confidence may be from the first week's."""
+
+BASELINE = "1"
+"""Another value lets the first week begin anew, as after a change of model or of cameras."""
 
 SEEN_BY = {
     # /ping is asked by GET; a code that the photo is to blame for, or the caller, is an answer.
@@ -144,29 +147,47 @@ def _windows() -> list[str]:
 
 
 def _drift() -> list[Rule]:
-    """How far the model's answers have moved from those on the data of its report."""
-    shares = reference.emotion_shares().items()
-    enough = f"sum by (namespace) (increase(emotion_faces[6h])) > {LEAST_FACES}"
+    """How far the model's answers have moved from those of this installation's own first week.
+
+    Photos of one service differ from any data set's, and they may do so for ever. A baseline is written once, when
+    there have been answers for a week, and then handed on from one evaluation to the next; a pause of up to two days,
+    in which Prometheus stands still, does not end it. There is no drift before.
+    """
+    faces = "emotion:faces:rate5m"
+    confidence, counted = "emotion:confidence_sum:rate5m", "emotion:confidence_count:rate5m"
+    enough = f"sum by (namespace) (avg_over_time({faces}[6h])) * {6 * 3600} > {LEAST_FACES}"
+    week = f"group by (namespace) ({faces} offset 7d)"
+    name = {"baseline": BASELINE}
+
+    def mean(window: str) -> str:
+        """The mean confidence of each namespace."""
+        return f"sum_over_time({confidence}[{window}]) / (sum_over_time({counted}[{window}]) > 0)"
+
+    def share(window: str) -> str:
+        """Of each emotion; at least 0.001, because the logarithm below has no value at 0."""
+        of = f"sum_over_time({faces}[{window}])"
+        return f"clamp_min({of} / on (namespace) group_left () (sum by (namespace) ({of}) > 0), 0.001)"
+
+    def first(series: str, value: str) -> Rule:
+        kept = f'max without (baseline) (last_over_time({series}{{baseline="{BASELINE}"}}[2d]))'
+        return _record(series, f"{kept} or {value} and on (namespace) {week}", name)
+
     return [
-        *(_record("emotion:reference:share", f"vector({share:g})", {"emotion": label}) for label, share in shares),
-        _record("emotion:reference:confidence", f"vector({reference.mean_confidence():g})"),
-        # At least 0.001, because the logarithm below has no value at 0.
-        _record(
-            "emotion:mix:share6h",
-            "clamp_min(sum by (namespace, emotion) (increase(emotion_faces[6h]))"
-            " / on (namespace) group_left () (sum by (namespace) (increase(emotion_faces[6h])) > 0), 0.001)",
-        ),
+        _record(faces, "sum by (namespace, emotion) (rate(emotion_faces[5m]))"),
+        _record(confidence, "sum by (namespace) (rate(emotion_confidence_sum[5m]))"),
+        _record(counted, "sum by (namespace) (rate(emotion_confidence_count[5m]))"),
+        _record("emotion:mix:share6h", share("6h")),
+        first("emotion:mix:first_week", share("7d")),
+        first("emotion:confidence:first_week", mean("7d")),
         _record(
             "emotion:mix:psi6h",
-            "sum by (namespace) ((emotion:mix:share6h - on (emotion) group_left () emotion:reference:share)"
-            " * ln(emotion:mix:share6h / on (emotion) group_left () emotion:reference:share))"
+            "sum by (namespace) ((emotion:mix:share6h - on (namespace, emotion) group_left () emotion:mix:first_week)"
+            " * ln(emotion:mix:share6h / on (namespace, emotion) group_left () emotion:mix:first_week))"
             f" and on (namespace) {enough}",
         ),
         _record(
             "emotion:confidence:shift6h",
-            "sum by (namespace) (increase(emotion_confidence_sum[6h]))"
-            " / (sum by (namespace) (increase(emotion_confidence_count[6h])) > 0)"
-            f" - on () group_left () emotion:reference:confidence and on (namespace) {enough}",
+            f"{mean('6h')} - on (namespace) group_left () emotion:confidence:first_week and on (namespace) {enough}",
         ),
     ]
 
@@ -208,6 +229,14 @@ def _objectives() -> list[Rule]:
 
 def _alerts() -> list[Rule]:
     return [
+        # Always on: whoever receives it can be told when it stops, and with it all the others.
+        _alert(
+            "EmotionWatchdog",
+            "vector(1)",
+            "none",
+            "alerts of the emotion service reach whoever reads this",
+            labels={"namespace": NAMESPACE},
+        ),
         _alert(
             "EmotionNoReadyWorker",
             "sum by (namespace) (emotion_workers_ready or emotion_torchserve_up * 0) == 0"
@@ -219,6 +248,13 @@ def _alerts() -> list[Rule]:
             "critical",
             "no worker can answer a photo",
             wait="1m",
+        ),
+        _alert(
+            "EmotionWorkersMissing",
+            "sum by (namespace, pod) (emotion_workers_ready) < sum by (namespace, pod) (emotion_workers_wanted)",
+            "warning",
+            "{{ $labels.pod }} has {{ $value }} ready workers, fewer than wanted",
+            wait="5m",  # a crowded node starts a pod within two and a half
         ),
         _alert(
             "EmotionNoPage",
@@ -258,14 +294,14 @@ def _alerts() -> list[Rule]:
             "EmotionMixDrift",
             f"emotion:mix:psi6h > {PSI}",
             "info",
-            "the mix of emotions differs from the report's: population stability index {{ $value | humanize }}",
+            "the mix of emotions differs from the first week's: population stability index {{ $value | humanize }}",
             wait="30m",
         ),
         _alert(
             "EmotionConfidenceDrift",
             f"abs(emotion:confidence:shift6h) > {CONFIDENCE_SHIFT}",
             "info",
-            "the mean confidence is {{ $value | humanize }} away from the report's",
+            "the mean confidence is {{ $value | humanize }} away from the first week's",
             wait="30m",
         ),
     ]
@@ -276,12 +312,19 @@ def _record(name: str, expression: str, labels: dict[str, str] | None = None) ->
 
 
 def _alert(  # noqa: PLR0913, an alert has that many properties
-    name: str, expression: str, severity: str, summary: str, *, wait: str = "", runbook: str = ""
+    name: str,
+    expression: str,
+    severity: str,
+    summary: str,
+    *,
+    wait: str = "",
+    runbook: str = "",
+    labels: dict[str, str] | None = None,
 ) -> Rule:
     return {
         "alert": name,
         "expr": expression,
         **({"for": wait} if wait else {}),
-        "labels": {"severity": severity},
-        "annotations": {"summary": summary, "runbook": RUNBOOKS + (runbook or name).lower()},
+        "labels": {"severity": severity} | (labels or {}),
+        "annotations": {"summary": summary, "runbook_url": RUNBOOKS + (runbook or name).lower()},
     }

@@ -27,7 +27,7 @@ def page(port: int, addresses: Addresses) -> Iterator[subprocess.Popen[bytes]]:
 
 def _command(port: int) -> list[str]:
     options = {"address": "127.0.0.1", "port": str(port), "headless": "true"}
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "client" / "app.py")]
+    command = [sys.executable, "-m", "client"]
     return [*command, *(part for name, value in options.items() for part in (f"--server.{name}", value))]
 
 

@@ -9,6 +9,7 @@ Settings come from the environment: `SIDECAR_PORT` (8083), `SIDECAR_MANAGEMENT` 
 import json
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Iterator
@@ -33,7 +34,7 @@ def main() -> None:
     except ValueError as error:
         sys.exit(f"error: {error}")
     try:
-        server = Server(("", port), health)
+        server = Server(port, health)
     except OSError as error:
         sys.exit(f"error: port {port} cannot be had ({error.strerror}); stop what listens there, or set SIDECAR_PORT")
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
@@ -81,12 +82,19 @@ class Server(ThreadingHTTPServer):
     """Answers probes and scrapes, each in a thread: while TorchServe hangs, no answer waits for another."""
 
     daemon_threads = True
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 
-    def __init__(self, address: tuple[str, int], health: Health) -> None:
-        super().__init__(address, _Handler)
+    def __init__(self, port: int, health: Health) -> None:
+        """Listens on all addresses, of both families where there are two: a cluster may have only IPv6."""
+        super().__init__(("", port), _Handler)
         self.health = health
         self.registry = CollectorRegistry()
         self.registry.register(QueueCollector(health))
+
+    def server_bind(self) -> None:
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
 
 class _Handler(BaseHTTPRequestHandler):

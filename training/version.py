@@ -29,7 +29,7 @@ PLACES = (
     ("compose.yaml", r"image: emotion-\w+:"),
     ("k8s/base/kustomization.yaml", r"newTag: "),
     ("k8s/overlays/prod/kustomization.yaml", r"newTag: "),
-    ("k8s/README.md", r"emotion-(?:server|client):"),
+    ("k8s/README.md", r"emotion-(?:server|client):|newTag: "),
     ("README.md", r'"name": "emotion", "version": "|emotion_detection-'),
 )
 """Text files, and what stands before the version in each."""

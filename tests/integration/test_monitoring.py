@@ -135,6 +135,8 @@ def test_failures_are_what_clients_saw_at_the_door(watched: Watched) -> None:
 def test_every_query_of_the_dashboard_returns_data(watched: Watched) -> None:
     watched.load(clients=4, seconds=12)
     for query in dashboard.queries(json.loads(dashboard.as_json())):
+        if any(each in query for each in ("kube_", "container_", "first_week", "psi6h", "shift6h")):
+            continue  # the cluster's own, and what there is after a week
         filled = query.replace("$namespace", "emotion").replace("$pod", ".+").replace("$__rate_interval", "1m")
         values = eventually(lambda filled=filled: watched.prometheus.values(filled), 90, every=1)  # type: ignore[misc]
         assert any(not math.isnan(value) for value in values), filled
@@ -155,6 +157,7 @@ def test_a_killed_worker_turns_readiness_red_and_back(watched: Watched) -> None:
     assert len(workers) == 2
     workers[0].kill()
     eventually(lambda: status(f"{watched.sidecar}/ready") == 503, 10, every=0.05)
+    assert status(f"{watched.addresses.url}/ping") == 200, "the other one answers, so the pod goes on taking photos"
     assert status(f"{watched.sidecar}/live") == 200, "it comes back by itself"
     eventually(lambda: status(f"{watched.sidecar}/ready") == 200, 60)
     eventually(lambda: watched.prometheus.values("sum(emotion_workers_ready)") == [2.0], 20, every=1)

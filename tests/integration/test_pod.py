@@ -1,5 +1,7 @@
 """A pod's processes as Kubernetes would treat them: what can be reached from outside, and what cannot."""
 
+import socket
+
 import psutil
 
 from serving.server import serving
@@ -14,15 +16,19 @@ def test_only_the_door_and_metrics_leave_loopback() -> None:
         service.wait_until_ready()
         java, caddy = psutil.Process(service.torchserve.pid), psutil.Process(service.door.pid)
         listening = {
-            (socket.laddr.ip, socket.laddr.port)
+            (each.laddr.ip, each.laddr.port)
             for process in [caddy, java, *java.children(recursive=True)]
-            for socket in process.net_connections("inet")
-            if socket.status == psutil.CONN_LISTEN
+            for each in process.net_connections("inet")
+            if each.status == psutil.CONN_LISTEN
         }
         outside = {port for ip, port in listening if not is_loopback(ip)}
         assert outside == {addresses.door, addresses.metrics, addresses.door_metrics}
         assert {addresses.management, addresses.inference} <= {port for _, port in listening}
 
+        if socket.has_dualstack_ipv6():
+            assert status(f"http://[::1]:{addresses.door}/ping") == 200, "a cluster may have only IPv6"
+            for port in (addresses.metrics, addresses.door_metrics):
+                assert status(f"http://[::1]:{port}/metrics") == 200
         own = own_address()
         assert status(f"http://{own}:{addresses.door}/ping") == 200
         assert status(f"http://{own}:{addresses.metrics}/metrics") == 200

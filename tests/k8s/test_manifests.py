@@ -14,7 +14,8 @@ import yaml
 from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as operator
 
-from monitoring import rules
+import emotion
+from monitoring import reference, rules
 from tests.k8s.manifests import K8S, ROOT, Manifest, find, identity, overlay, unlike
 
 CUSTOM: dict[str, Any] = {
@@ -168,12 +169,16 @@ def test_policies_deny_by_default_and_let_scrapes_and_photos_in(builds: dict[str
 
 
 def test_keda_takes_the_autoscalers_place(builds: dict[str, list[Manifest]]) -> None:
-    kinds = {each["kind"] for each in builds["base+keda"]}
-    assert "ScaledObject" in kinds and "HorizontalPodAutoscaler" not in kinds
-    scaled = find(builds["base+keda"], "ScaledObject")["spec"]
-    autoscaler = find(builds["base+"], "HorizontalPodAutoscaler")["spec"]
-    assert scaled["minReplicaCount"] == 0
-    assert scaled["advanced"]["horizontalPodAutoscalerConfig"]["behavior"] == autoscaler["behavior"]
+    names = {each["metadata"]["name"] for each in builds["base+keda"] if each["kind"] == "HorizontalPodAutoscaler"}
+    assert "emotion-server" not in names
+    scaled = find(builds["base+keda"], "ScaledObject")
+    autoscaler = find(builds["base+"], "HorizontalPodAutoscaler")
+    assert scaled["spec"]["minReplicaCount"] == 0
+    theirs = scaled["spec"]["advanced"]["horizontalPodAutoscalerConfig"]
+    assert theirs["behavior"] == autoscaler["spec"]["behavior"]
+    # Applying removes nothing: on a running installation the old one is still there, and must not act beside KEDA's.
+    assert theirs["name"] == autoscaler["metadata"]["name"]
+    assert scaled["metadata"]["annotations"]["scaledobject.keda.sh/transfer-hpa-ownership"] == "true"
 
 
 def test_only_with_keda_are_the_rules_told_that_pods_may_sleep(builds: dict[str, list[Manifest]]) -> None:
@@ -190,6 +195,112 @@ def test_the_rules_watch_the_namespace_that_the_manifests_make(builds: dict[str,
     find(builds["prod"], "Namespace", rules.NAMESPACE)
 
 
+def test_budgets_grow_with_the_fleet(builds: dict[str, list[Manifest]]) -> None:
+    """One pod at a time would take days to empty the nodes of three hundred."""
+    for name in ("emotion-server", "emotion-client"):
+        assert find(builds["prod"], "PodDisruptionBudget", name)["spec"]["maxUnavailable"] == "10%"
+
+
+def test_pods_are_spread_by_their_own_version_and_come_before_what_nobody_waits_for(
+    builds: dict[str, list[Manifest]],
+) -> None:
+    for name in ("emotion-server", "emotion-client"):
+        spec = find(builds["prod"], "Deployment", name)["spec"]["template"]["spec"]
+        for constraint in spec["topologySpreadConstraints"]:
+            assert constraint["matchLabelKeys"] == ["pod-template-hash"]
+        priority = find(builds["prod"], "PriorityClass", spec["priorityClassName"])
+        assert 0 < priority["value"] < 1_000_000_000, "above what has no class, below the cluster's own"
+
+
+def test_every_autoscaler_owns_its_deployments_number(builds: dict[str, list[Manifest]]) -> None:
+    """A number in the manifest would be set again at every apply."""
+    for name in ("emotion-server", "emotion-client"):
+        for built in (builds["dev"], builds["prod"]):
+            target = find(built, "HorizontalPodAutoscaler", name)["spec"]["scaleTargetRef"]
+            assert "replicas" not in find(built, target["kind"], target["name"])["spec"]
+
+
+def test_memory_is_requested_as_it_was_measured(builds: dict[str, list[Manifest]]) -> None:
+    measured = json.loads((ROOT / "bench" / "autoscaling" / "measured.json").read_text(encoding="utf-8"))["memory_mib"]
+    ordinary, most = (measured[load]["sum"] for load in ("12 Mpx, 8 clients", "25 Mpx files of 15 MiB, 70 clients"))
+    (server,) = find(builds["prod"], "Deployment")["spec"]["template"]["spec"]["containers"]
+    request, limit = (mib(server["resources"][which]["memory"]) for which in ("requests", "limits"))
+    assert ordinary < request < 1.2 * ordinary
+    assert most < limit
+
+
+def test_the_room_that_a_rollout_needs_is_said(builds: dict[str, list[Manifest]]) -> None:
+    """A quarter of the pods, rounded up, beside those that run."""
+    spec = find(builds["prod"], "Deployment")["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": "25%"}
+    pod = spec["template"]["spec"]
+    requests = [each["resources"]["requests"] for each in pod["containers"] + pod["initContainers"]]
+    cpu = sum(reference.quantity(each["cpu"]) for each in requests)
+    memory = sum(mib(each["memory"]) for each in requests)
+    said = " ".join(README.split())
+    assert f"{cpu:.2f} CPU and {memory} MiB for every four pods" in said
+
+
+def mib(quantity: str) -> int:
+    """A quantity of memory."""
+    number = int(quantity[:-2])
+    return number * {"Mi": 1, "Gi": 1024}[quantity[-2:]]
+
+
+README = (K8S / "README.md").read_text(encoding="utf-8")
+
+
+def test_whoever_has_a_name_to_ask_for_may_ask_the_dns_of_every_kind_of_cluster(
+    builds: dict[str, list[Manifest]],
+) -> None:
+    spec = find(builds["dev"], "NetworkPolicy", "emotion-dns")["spec"]
+    (chosen,) = spec["podSelector"]["matchExpressions"]
+    pods = {each["metadata"]["name"] for each in builds["dev"] if each["kind"] in {"Deployment", "StatefulSet"}}
+    assert set(chosen["values"]) == pods - {"emotion-server"}, "the server calls nobody"
+    (rule,) = spec["egress"]
+    assert {each["ipBlock"]["cidr"] for each in rule["to"] if "ipBlock" in each} == {
+        "169.254.20.10/32",
+        "169.254.169.254/32",
+    }
+    (labels,) = (each["podSelector"]["matchExpressions"] for each in rule["to"] if "podSelector" in each)
+    assert labels == [{"key": "k8s-app", "operator": "In", "values": ["kube-dns", "node-local-dns"]}]
+    assert {(port["port"], port["protocol"]) for port in rule["ports"]} == {(53, "UDP"), (53, "TCP")}
+
+
+def test_the_api_server_is_reached_at_every_port_that_it_has(builds: dict[str, list[Manifest]]) -> None:
+    spec = find(builds["dev"], "NetworkPolicy", "emotion-api-server")["spec"]
+    (chosen,) = spec["podSelector"]["matchExpressions"]
+    talks = {
+        each["metadata"]["name"]
+        for each in builds["dev"]
+        if each["kind"] in {"Deployment", "StatefulSet"}
+        and each["spec"]["template"]["spec"]["automountServiceAccountToken"]
+    }
+    assert set(chosen["values"]) == talks
+    assert [port["port"] for port in spec["egress"][0]["ports"]] == [443, 6443, 8443, 16443]
+
+
+def test_uninstalling_takes_the_apiservices_first(builds: dict[str, list[Manifest]]) -> None:
+    """A namespace does not go while an APIService is registered behind which nobody answers."""
+    (first, *_) = re.findall(r"^kubectl delete .*", README, flags=re.MULTILINE)
+    found = re.match(r"kubectl delete apiservice -l (\S+)=(\S+)", first)
+    assert found
+    services = [each for each in builds["dev"] if each["kind"] == "APIService"]
+    assert len(services) == 2
+    assert all(each["metadata"]["labels"][found[1]] == found[2] for each in services)
+
+
+def test_nobody_is_given_what_kubernetes_gives_already(builds: dict[str, list[Manifest]]) -> None:
+    """The autoscaler's own role, system:controller:horizontal-pod-autoscaler, lets it read custom metrics."""
+    for document in builds["dev"]:
+        if document["kind"] in {"ClusterRoleBinding", "RoleBinding"}:
+            assert all(each["name"].startswith("emotion-") for each in document["subjects"]), identity(document)
+
+
+def test_the_upgrades_example_names_a_version_that_exists() -> None:
+    assert re.findall(r"newTag: (\d[\d.]*)", README) == [emotion.__version__]
+
+
 def test_namespace_is_restricted_and_the_adapters_role_stays_where_it_is() -> None:
     built = overlay("dev")
     labels = find(built, "Namespace", "emotion")["metadata"]["labels"]
@@ -204,7 +315,7 @@ def test_every_alert_has_its_runbook() -> None:
     for group in rules.groups()["groups"]:
         for rule in group["rules"]:
             if "alert" in rule:
-                anchor = rule["annotations"]["runbook"].split("#")[1]
+                anchor = rule["annotations"]["runbook_url"].removeprefix(rules.RUNBOOKS)
                 assert anchor in sections, f"k8s/README.md has no section for {rule['alert']}"
 
 

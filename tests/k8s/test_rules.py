@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from client.api import ServiceError
-from monitoring import build, reference, rules
+from emotion.labels import LABELS
+from monitoring import build, rules
 from tests.conftest import tool
 from tests.k8s.manifests import K8S
 
@@ -19,6 +20,10 @@ RULES = K8S / "components" / "monitoring-standalone" / "rules.yaml"
 def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     binary = tool("promtool", "prometheus")
     return subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
+
+
+HOUR = "1h"
+"""The step of stories that last weeks."""
 
 
 def check(folder: Path, series: dict[str, str], samples: list[tuple[str, str, list[float]]], interval: str) -> None:
@@ -36,7 +41,15 @@ def check(folder: Path, series: dict[str, str], samples: list[tuple[str, str, li
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
         "promql_expr_test": expressions,
     }
-    document = {"rule_files": [str(RULES)], "evaluation_interval": interval, "tests": [test]}
+    groups = rules.groups()["groups"]
+    if not interval.endswith("s"):
+        # Days at the rules' own intervals would take minutes, with the same result.
+        groups = [group | {"interval": interval} for group in groups]
+    text = yaml.safe_dump({"groups": groups})
+    if interval == HOUR:
+        text = text.replace("[5m]", "[2h]")  # a rate needs two samples; windows of hours and days stay as they are
+    (folder / "rules.yaml").write_text(text, encoding="utf-8")
+    document = {"rule_files": ["rules.yaml"], "evaluation_interval": interval, "tests": [test]}
     (folder / "test.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
     done = promtool("test", "rules", folder / "test.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -53,6 +66,9 @@ class Story:
     resolved: str
     interval: str = "1m"
 
+
+USUAL = {"happy": 0.94} | dict.fromkeys(set(LABELS) - {"happy"}, 0.01)
+"""A happy crowd, as no data set has it."""
 
 POD = 'namespace="emotion", pod="a"'
 PAGE = 'namespace="emotion", pod="p"'
@@ -99,20 +115,19 @@ def latency(bad: float, minutes: int, before: int, after: int, step: int = 60) -
 
 
 def mixes(*parts: tuple[dict[str, float], int]) -> dict[str, str]:
-    """Ten faces a minute, by emotion, of one mix after another."""
-    labels = reference.emotion_shares()
+    """A hundred faces a step, by emotion, of one mix after another."""
     return {
-        f'emotion_faces{{{POD}, emotion="{label}"}}': counter(*((10 * mix.get(label, 0.0), n) for mix, n in parts))
-        for label in labels
+        f'emotion_faces{{{POD}, emotion="{label}"}}': counter(*((100 * mix.get(label, 0.0), n) for mix, n in parts))
+        for label in LABELS
     }
 
 
 def confidences(*parts: tuple[float, int]) -> dict[str, str]:
-    """Ten faces a minute of one mean confidence after another."""
-    minutes = sum(count for _, count in parts)
-    return mixes((reference.emotion_shares(), minutes)) | {
-        f"emotion_confidence_sum{{{POD}}}": counter(*((10 * mean, count) for mean, count in parts)),
-        f"emotion_confidence_count{{{POD}}}": counter((10, minutes)),
+    """A hundred faces a step of one mean confidence after another."""
+    steps = sum(count for _, count in parts)
+    return mixes((USUAL, steps)) | {
+        f"emotion_confidence_sum{{{POD}}}": counter(*((100 * mean, count) for mean, count in parts)),
+        f"emotion_confidence_count{{{POD}}}": counter((100, steps)),
     }
 
 
@@ -125,8 +140,8 @@ def rejections(bad: float, minutes: int, before: int, after: int) -> dict[str, s
     }
 
 
-USUAL = reference.emotion_shares()
-CONFIDENT = reference.mean_confidence()
+DAY = 24
+"""In steps of an hour."""
 
 STORIES = [
     Story("EmotionAvailabilityBurn1h", door(0.2, 30, 120, 60), "100m", "149m", "165m"),
@@ -157,6 +172,17 @@ STORIES = [
         resolved="22m",
     ),
     Story(
+        "EmotionWorkersMissing",
+        {
+            **{f'emotion_workers_ready{{namespace="emotion", pod="{pod}"}}': "2x40" for pod in "abcdef"},
+            **{f'emotion_workers_wanted{{namespace="emotion", pod="{pod}"}}': "2x40" for pod in "abcdefg"},
+            'emotion_workers_ready{namespace="emotion", pod="g"}': "2x9 1x19 2x9",
+        },
+        silent="12m",  # a worker that starts again
+        firing="18m",
+        resolved="32m",
+    ),
+    Story(
         "EmotionNoPage",
         {f'up{{{PAGE}, job="emotion-client-metrics"}}': "1x9 _x10 1x9"},
         silent="5m",
@@ -180,17 +206,19 @@ STORIES = [
     Story("EmotionImagesRejected", rejections(0.5, 30, 30, 60), "25m", "58m", "100m"),
     Story(
         "EmotionMixDrift",
-        mixes((USUAL, 400), ({"angry": 1.0}, 400), (USUAL, 800)),
-        silent="390m",
-        firing="790m",
-        resolved="1500m",
+        mixes((USUAL, 8 * DAY), ({"angry": 1.0}, DAY), (USUAL, DAY)),
+        silent="191h",
+        firing="215h",
+        resolved="238h",
+        interval=HOUR,
     ),
     Story(
         "EmotionConfidenceDrift",
-        confidences((CONFIDENT, 400), (CONFIDENT - 0.25, 400), (CONFIDENT, 800)),
-        silent="390m",
-        firing="790m",
-        resolved="1500m",
+        confidences((0.9, 8 * DAY), (0.65, DAY), (0.9, DAY)),
+        silent="191h",
+        firing="215h",
+        resolved="238h",
+        interval=HOUR,
     ),
 ]
 
@@ -202,7 +230,7 @@ def test_rules_are_valid() -> None:
 
 def test_every_alert_has_its_story() -> None:
     alerts = {rule["alert"] for group in rules.groups()["groups"] for rule in group["rules"] if "alert" in rule}
-    assert {story.alert for story in STORIES} == alerts
+    assert {story.alert for story in STORIES} == alerts - {"EmotionWatchdog"}
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.alert)
@@ -213,17 +241,49 @@ def test_alert_is_silent_then_fires_then_resolves(tmp_path: Path, story: Story) 
 
 
 def firing(alert: str) -> str:
-    return f'count(ALERTS{{alertname="{alert}", alertstate="firing"}}) or vector(0)'
+    """How often an alert fires. It has its namespace, by which it finds its receiver."""
+    return f'count(ALERTS{{alertname="{alert}", alertstate="firing", namespace="emotion"}}) or vector(0)'
+
+
+OTHERS = 'count(ALERTS{alertstate="firing", alertname!="EmotionWatchdog"})'
+
+
+def test_the_watchdog_never_rests(tmp_path: Path) -> None:
+    """Its receiver says when it has stopped; that is how one learns that Prometheus itself is gone."""
+    check(tmp_path, {"unrelated": "1x10"}, [(firing("EmotionWatchdog"), "1m", [1.0])], "1m")
+
+
+def test_a_crowd_that_was_always_happy_is_no_drift_nor_is_a_first_week(tmp_path: Path) -> None:
+    """No data set's mix is the measure, and before a week has passed there is none."""
+    happy = mixes((USUAL, 11 * DAY))
+    psi = "max(emotion:mix:psi6h > bool 0.25)"
+    check(tmp_path, happy, [(psi, "47h", []), ("count(emotion:mix:psi6h)", "166h", []), (psi, "250h", [0.0])], HOUR)
+
+
+def test_the_first_week_outlasts_a_day_without_a_sample(tmp_path: Path) -> None:
+    """What has changed for long is compared with the first week still, not with itself."""
+    angry = {"angry": 1.0}
+    gone = {name: f"{values} _x{DAY}" for name, values in mixes((USUAL, 8 * DAY), (angry, 6 * DAY)).items()}
+    later = mixes((angry, DAY))
+    series = {name: f"{values} {later[name]}" for name, values in gone.items()}
+    check(tmp_path, series, [("max(emotion:mix:psi6h > bool 0.25)", "382h", [1.0])], HOUR)
 
 
 def test_nothing_at_all_is_an_outage(tmp_path: Path) -> None:
     """Not a single series, as when every pod is pending: both parts are missed, in the namespace, and nothing else."""
     samples = [
         *((firing(alert), "10m", [1.0]) for alert in ("EmotionNoReadyWorker", "EmotionNoPage")),
-        ('count(ALERTS{namespace="emotion"})', "10m", [2.0]),
-        ("count(ALERTS)", "10m", [2.0]),
+        (OTHERS, "10m", [2.0]),
     ]
     check(tmp_path, {"unrelated": "1x10"}, samples, "1m")
+
+
+def test_one_pod_that_lost_a_worker_is_no_outage(tmp_path: Path) -> None:
+    (story,) = (story for story in STORIES if story.alert == "EmotionWorkersMissing")
+    up = {name.replace("workers_ready", "torchserve_up"): "1x40" for name in story.series if "ready" in name}
+    seen = {PAGE_UP: "1x40", **up}
+    samples = [(firing("EmotionNoReadyWorker"), "18m", [0.0]), (OTHERS, "18m", [1.0])]
+    check(tmp_path, story.series | seen, samples, "1m")
 
 
 PAGE_UP = f'up{{{PAGE}, job="emotion-client-metrics", endpoint="metrics"}}'

@@ -32,7 +32,7 @@ def analysis(*faces: dict[str, object]) -> dict[str, object]:
 class Service(ThreadingHTTPServer):
     """Answers every POST with `status` and `body` after `delay` seconds, and keeps what it was sent.
 
-    The first `busy` requests get 503.
+    The first `busy` requests get 503. With `ends`, connections end without an answer.
     """
 
     status, body, delay = 200, json.dumps(analysis(face())).encode(), 0.0
@@ -41,6 +41,7 @@ class Service(ThreadingHTTPServer):
     requests = 0
     busy = 0
     location = ""
+    ends = False
     healthy = True
 
     @property
@@ -66,6 +67,8 @@ class Answering(BaseHTTPRequestHandler):
         self.server.received = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests += 1
         time.sleep(self.server.delay)
+        if self.server.ends:
+            return
         if self.server.busy:
             self.server.busy -= 1
             self.send_error(503)

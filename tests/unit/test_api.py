@@ -116,6 +116,14 @@ def test_a_photo_that_was_lost_is_sent_once_more_and_no_oftener(service: Service
     assert service.requests == 2
 
 
+def test_a_photo_that_ends_a_whole_pod_is_not_sent_to_all_others(service: Service) -> None:
+    """The connection ends, and nobody is there to say that this photo was lost."""
+    service.ends = True
+    with pytest.raises(NotAnswered, match="before its answer"):
+        EmotionClient(service.url, retries=5).analyse(b"x")
+    assert service.requests == 2
+
+
 def test_a_slow_service_is_given_up_on_and_not_asked_again(service: Service) -> None:
     service.delay = 0.5
     with pytest.raises(ServerSlow, match=r"within 0\.1 seconds"):

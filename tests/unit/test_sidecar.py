@@ -84,7 +84,7 @@ def test_a_server_without_a_worker_so_far_is_not_alive_yet(world: World) -> None
 
 @pytest.fixture
 def url(world: World) -> Iterator[str]:
-    with Server(("127.0.0.1", 0), world.health) as server:
+    with Server(0, world.health) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -99,6 +99,12 @@ def test_probes_get_a_status_and_a_reason(url: str, world: World) -> None:
     assert (answer.status_code, answer.json()["why"]) == (503, "0 of 2 workers ready")
     assert requests.get(f"{url}/live", timeout=5).status_code == 200
     assert requests.get(f"{url}/models/emotion", timeout=5).status_code == 404, "management is not passed on"
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has one family of addresses")
+def test_it_answers_on_both_families_of_addresses(url: str) -> None:
+    """The URL has IPv4; in a cluster of IPv6 alone nothing would ever become ready."""
+    assert requests.get(url.replace("127.0.0.1", "[::1]") + "/ready", timeout=5).status_code == 200
 
 
 def test_a_connection_on_which_nothing_is_asked_ends(url: str) -> None:
