@@ -6,25 +6,20 @@ Machines are shared and noisy: read the ratios.
 """
 
 import argparse
-import http.client
 import os
 import statistics
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import skimage.data
 
+from bench.load import Request, latencies, saturate
 from emotion.classifier import OnnxClassifier
 from emotion.pipeline import Pipeline, Result
 from serving.addresses import Addresses
 from serving.server import serving
 from training import third_party
-
-WARM_UP = 20
-"""Calls before any are counted."""
 
 ROUNDS = 6
 """Comparisons of throughput with and without the door."""
@@ -44,8 +39,10 @@ def main() -> None:
     addresses = Addresses(18080, 18081, 18082, 18084, 18085)
     with serving(addresses) as service:
         service.wait_until_ready()
-        alone, behind = latencies(photo, (addresses.door, addresses.inference), arguments.requests)
-        throughput, under_load = saturate(photo, addresses.door, arguments.clients, arguments.seconds)
+        alone, behind = latencies(
+            [Request(port, photo) for port in (addresses.door, addresses.inference)], arguments.requests
+        )
+        throughput, under_load = saturate(Request(addresses.door, photo), arguments.clients, arguments.seconds)
         shares = throughput_kept(photo, addresses, arguments.clients, arguments.seconds / 2)
     print(f"\n{'':28}{'median':>9}{'p95':>9}{'p99':>9}")
     for name, times in (
@@ -92,19 +89,6 @@ def bench_pipeline(pipeline: Pipeline, name: str, photo: bytes, count: int) -> l
     return times
 
 
-def latencies(photo: bytes, ports: Sequence[int], count: int) -> list[list[float]]:
-    """Seconds of each of `count` requests to each port, one after the other and by turns, over one connection each."""
-    clients = [Client(port) for port in ports]
-    times: list[list[float]] = [[] for _ in ports]
-    for number in range(WARM_UP + count):
-        for client, taken in zip(clients, times, strict=True):
-            started = time.perf_counter()
-            client.post(photo)
-            if number >= WARM_UP:
-                taken.append(time.perf_counter() - started)
-    return times
-
-
 def throughput_kept(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> list[float]:
     """Photos a second through the door over those of TorchServe itself, in each of some rounds.
 
@@ -115,47 +99,9 @@ def throughput_kept(photo: bytes, addresses: Addresses, clients: int, seconds: f
         ports = [addresses.door, addresses.inference]
         if number % 2:
             ports.reverse()
-        rates = {port: saturate(photo, port, clients, seconds)[0] for port in ports}
+        rates = {port: saturate(Request(port, photo), clients, seconds)[0] for port in ports}
         shares.append(rates[addresses.door] / rates[addresses.inference])
     return shares
-
-
-def saturate(photo: bytes, port: int, clients: int, seconds: float) -> tuple[float, list[float]]:
-    """Photos a second and seconds of each request, with `clients` each sending the next photo at once."""
-    times: list[float] = []
-    begin = time.perf_counter() + 2.0  # the clients' first two seconds are not counted
-    end = begin + seconds
-
-    def keep_sending() -> None:
-        client = Client(port)
-        while (started := time.perf_counter()) < end:
-            client.post(photo)
-            finished = time.perf_counter()
-            if begin <= finished <= end:
-                times.append(finished - started)
-
-    threads = [threading.Thread(target=keep_sending) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(times) / seconds, times
-
-
-class Client:
-    """One connection that is kept alive; of the standard library, which costs the load generator the least time."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-
-    def post(self, photo: bytes) -> None:
-        """Send a photo; raises `RuntimeError` unless it is answered with 200."""
-        headers = {"Content-Type": "application/octet-stream"}
-        self._connection.request("POST", "/predictions/emotion", body=photo, headers=headers)
-        response = self._connection.getresponse()
-        response.read()
-        if response.status != http.client.OK:
-            raise RuntimeError(f"the service answered {response.status}")
 
 
 if __name__ == "__main__":
