@@ -1,11 +1,6 @@
-"""Load for HTTP servers and for the pipeline itself: what the benchmarks measure with."""
+"""Load for HTTP servers: what the benchmarks measure with."""
 
 import http.client
-import json
-import os
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -19,29 +14,6 @@ WARM_UP = 20
 
 LEAD = 2.0
 """Seconds of load before anything is counted."""
-
-PIPELINE = """
-import json, sys, time
-from pathlib import Path
-from training import third_party
-model = Path("model_store/emotion.onnx")
-try:
-    from emotion.classifier import OnnxClassifier
-    pipeline = third_party.load_pipeline(OnnxClassifier(model))
-except AttributeError:  # before version 2.2, from the file
-    pipeline = third_party.load_pipeline(model)
-path, options = json.loads(sys.argv[1])
-photo = Path(path).read_bytes()
-pipeline.warm_up()
-print("ready", flush=True)
-begin, end = json.loads(sys.stdin.readline())
-count = 0
-while time.time() < end:
-    pipeline([photo], **options)
-    count += begin <= time.time() <= end
-print(count)
-"""
-"""Analyses one photo again and again, alone in its process; answers how many times between two points in time."""
 
 
 @dataclass(frozen=True)
@@ -106,32 +78,3 @@ def saturate(request: Request, clients: int, seconds: float) -> tuple[float, lis
     for thread in threads:
         thread.join()
     return len(times) / seconds, times
-
-
-def in_process(photo: bytes, processes: int, seconds: float, root: Path = ROOT, **options: str) -> float:
-    """Photos a second through the pipeline of the checkout at `root`, in `processes` processes of one thread each.
-
-    `options`: the pipeline's keyword arguments.
-    """
-    # Before version 2.2, the package lay in handler/. One thread each, as TorchServe's workers have.
-    variables = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    environment = os.environ | variables | {"PYTHONPATH": os.pathsep.join(("handler", "."))}
-    with tempfile.NamedTemporaryFile(suffix=".jpg") as file:
-        file.write(photo)
-        file.flush()
-        command = [sys.executable, "-c", PIPELINE, json.dumps([file.name, options])]
-        pipe = subprocess.PIPE
-        workers = [
-            subprocess.Popen(command, cwd=root, env=environment, stdin=pipe, stdout=pipe, text=True)
-            for _ in range(processes)
-        ]
-        for worker in workers:
-            assert worker.stdout and worker.stdout.readline() == "ready\n"
-        begin = time.time() + LEAD
-        for worker in workers:  # all of them before any is waited for, or they would run one after the other
-            assert worker.stdin
-            worker.stdin.write(f"[{begin}, {begin + seconds}]\n")
-            worker.stdin.flush()
-        counts = [int(worker.communicate()[0]) for worker in workers]
-        assert all(counts), f"a process analysed nothing: {counts}"
-        return sum(counts) / seconds

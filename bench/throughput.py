@@ -2,8 +2,9 @@
 
     python -m bench.throughput ../2.1.0
 
-Both services run at once, and are loaded by turns, so that what else the machine does falls on both; then as many
-processes as a service has workers run this checkout's pipeline without any server. The photo is 640×480, one face.
+Both services run at once, and are loaded by turns, so that what else the machine does falls on both; and with them as
+many processes as a service has workers, which run this checkout's pipeline on as many photos a call, without any
+server. The photo is 640×480, one face.
 """
 
 import argparse
@@ -12,14 +13,15 @@ import sys
 import time
 from pathlib import Path
 
-from bench.load import ROOT, Request, in_process, saturate
+from bench.in_process import in_process
+from bench.load import Request, saturate
 from bench.service import one_face
 from serving.addresses import Addresses
 from serving.processes import running
 from serving.server import serving
 from sidecar.torchserve import Unreachable, describe
 
-WORKERS = 2
+WORKERS, BATCH = 2, 4
 """As in handler/model-config.yaml."""
 
 OURS = Addresses(18080, 18081, 18082, 18084, 18085)
@@ -41,6 +43,7 @@ def main() -> None:
     with (
         serving(OURS) as service,
         running(command, folder=arguments.against.resolve()),
+        in_process(photo, WORKERS) as limit,
     ):
         service.wait_until_ready()
         wait_until_ready(THEIRS["management"])
@@ -53,7 +56,7 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for name, request in requests.items():
                 rates[name].append(saturate(request, arguments.clients, arguments.seconds)[0])
-            rates["in-process"].append(in_process(photo, WORKERS, arguments.seconds, ROOT))
+            rates["in-process"].append(limit.rate(arguments.seconds, WORKERS, BATCH))
     for name, measured in rates.items():
         rounds = ", ".join(f"{rate:.1f}" for rate in measured)
         print(f"{name:14} {statistics.median(measured):7.1f} photos a second (rounds: {rounds})")

@@ -7,10 +7,10 @@ Runs in an environment of its own, which `make bench-peers` makes.
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import litserve  # type: ignore[import-not-found]
-from starlette.datastructures import UploadFile
+from fastapi import Body  # type: ignore[import-not-found]
 
 from emotion.alignment import Aligner
 from emotion.answer import answer
@@ -31,10 +31,9 @@ class EmotionAPI(litserve.LitAPI):  # type: ignore[misc]
         )
         self.pipeline.warm_up()
 
-    def decode_request(self, request: Any) -> bytes:
-        """The photo in the form's field `data`."""
-        upload: UploadFile = request["data"]
-        return upload.file.read()
+    def decode_request(self, request: Annotated[bytes, Body()]) -> bytes:
+        """The photo: FastAPI reads the annotation, and hands over a body that is not JSON as it is."""
+        return request
 
     def predict(self, photos: list[bytes]) -> list[Any]:
         """A result for each photo."""
