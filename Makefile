@@ -14,7 +14,7 @@ STRESS_OUT ?= model_store
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
 .PHONY: run test serve mar wheel version train compress release reports evaluate stress stress-peer pipeline framing bench \
-	drill sbom audit-dependencies bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
+	bench-peers drill sbom audit-dependencies bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -133,6 +133,15 @@ bench: $(BIN)/.installed model_store/emotion.mar
 drill: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m bench.drill $(OPTIONS)
 
+# This service beside LitServe and deepface's REST API, each in an environment of its own: bench/peers/RESULTS.md.
+bench-peers: $(BIN)/.installed model_store/emotion.mar .venv-peers/litserve/.installed .venv-peers/deepface/.installed
+	$(BIN)/python -m bench.peers.compare
+
+.venv-peers/%/.installed: requirements/peer-%.txt $(BIN)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peers/$*
+	$(BIN)/uv pip install --quiet --python .venv-peers/$*/bin/python --no-deps --require-hashes -r $<
+	@touch $@
+
 # What one pod can do: bench/autoscaling/measured.json.
 bench-capacity: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m bench.autoscaling.measure
@@ -201,8 +210,12 @@ lock: $(BIN)/.installed
 	printf 'tensorflow-cpu\nnumpy\nopencv-python-headless\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
 		-o requirements/peer.txt
 	echo fer | $(COMPILE) - --no-annotate --no-deps >> requirements/peer.txt
+	echo litserve | $(COMPILE) pyproject.toml - --no-annotate --constraint requirements/all.txt \
+		-o requirements/peer-litserve.txt
+	printf 'deepface[api]\ntensorflow-cpu\ntf-keras\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
+		--override requirements/peer-deepface.overrides -o requirements/peer-deepface.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 	printf 'cyclonedx-bom\npip-audit\n' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/supply.txt
 
 clean:
-	rm -rf .venv .venv-policy .venv-peer .venv-supply dist model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy .venv-peer .venv-peers .venv-supply dist model_store/emotion.mar model_store/third_party

@@ -1,7 +1,7 @@
 """What the client adds: `python -m bench.client`, or `make bench-client`.
 
 The page in real headless Chromium, from choosing a file to its annotated picture, and the batch command's throughput
-next to that of the load generator of `bench.service`, both against one real TorchServe.
+next to that of the load generator of `bench.load`, both against one real TorchServe.
 """
 
 import argparse
@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Browser, sync_playwright
 
-from bench.service import one_face, saturate
+from bench.load import Request, saturate
+from bench.service import one_face
 from client.api import EmotionClient
 from client.batch import CONCURRENCY, analyse_folder
 from serving.addresses import Addresses
@@ -42,7 +43,7 @@ def main() -> None:
 def bench_batch(addresses: Addresses) -> None:
     """The throughput of the batch command, next to that of the load generator in the same run."""
     photo = one_face(640, 480)
-    best, _ = saturate(photo, addresses.door, clients=16, seconds=10)
+    best, _ = saturate(Request(addresses.door, photo), clients=16, seconds=10)
     with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
         folder = Path(scratch) / "photos"
         folder.mkdir()

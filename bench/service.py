@@ -1,33 +1,43 @@
 """Latency and throughput of the service: `python -m bench.service`, or `make bench`.
 
-One photo of 640×480 with one face. First the pipeline in this process, then over HTTP with one client against the real
-service, then with sixteen clients at once; and what of that the door costs, against TorchServe itself, by turns.
-Machines are shared and noisy: read the ratios.
+Photos of several sizes and numbers of faces: first the pipeline in this process, then over HTTP with one client against
+the real service. One of 640×480 with one face then comes from sixteen clients at once; and what of that the door costs,
+against TorchServe itself, by turns. Machines are shared and noisy: read the ratios.
 """
 
 import argparse
-import http.client
+import itertools
+import math
 import os
 import statistics
-import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import numpy as np
 import skimage.data
 
+from bench.load import Request, latencies, saturate
 from emotion.classifier import OnnxClassifier
 from emotion.pipeline import Pipeline, Result
 from serving.addresses import Addresses
 from serving.server import serving
 from training import third_party
 
-WARM_UP = 20
-"""Calls before any are counted."""
+PHOTOS = {
+    "640×480, 1 face": (640, 480, 1),
+    "1 Mpx, 1 face": (1152, 864, 1),
+    "1 Mpx, 3 faces": (1152, 864, 3),
+    "1 Mpx, 20 faces": (1152, 864, 20),
+    "12 Mpx, 1 face": (4000, 3000, 1),
+}
+"""Width, height, and number of faces; the first is the one that many clients send."""
 
 ROUNDS = 6
 """Comparisons of throughput with and without the door."""
+
+OTHERS = 20
+"""Requests for each photo but the usual one."""
 
 
 def main() -> None:
@@ -36,26 +46,36 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=16)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long the clients keep the server busy")
     arguments = parser.parse_args()
-    photo = one_face(640, 480)
-    print(f"one face, 640×480, JPEG of {len(photo) / 1000:.0f} kB; {os.cpu_count()} cores")
+    photos = {name: faces(*shape) for name, shape in PHOTOS.items()}
+    usual, photo = next(iter(photos.items()))
+    print(f"{usual}: JPEG of {len(photo) / 1000:.0f} kB; {os.cpu_count()} cores")
     pipeline = third_party.load_pipeline(OnnxClassifier(Path("model_store/emotion.onnx")))
-    bench_pipeline(pipeline, "12 Mpx", one_face(4000, 3000), 20)
-    in_process = bench_pipeline(pipeline, "640×480", photo, arguments.requests)
+    within = {
+        name: bench_pipeline(pipeline, name, content, PHOTOS[name][2], arguments.requests if name == usual else OTHERS)
+        for name, content in photos.items()
+    }
+    in_process = within[usual]
     addresses = Addresses(18080, 18081, 18082, 18084, 18085)
     with serving(addresses) as service:
         service.wait_until_ready()
-        alone, behind = latencies(photo, (addresses.door, addresses.inference), arguments.requests)
-        throughput, under_load = saturate(photo, addresses.door, arguments.clients, arguments.seconds)
+        alone, behind = latencies(
+            [Request(port, photo) for port in (addresses.door, addresses.inference)], arguments.requests
+        )
+        others = latencies([Request(addresses.door, photos[name]) for name in photos if name != usual], OTHERS)
+        throughput, under_load = saturate(Request(addresses.door, photo), arguments.clients, arguments.seconds)
         shares = throughput_kept(photo, addresses, arguments.clients, arguments.seconds / 2)
-    print(f"\n{'':28}{'median':>9}{'p95':>9}{'p99':>9}")
+    print(f"\n{'':32}{'median':>9}{'p95':>9}{'p99':>9}")
+    over_http = dict(zip(photos, [alone, *others], strict=True))
+    rows = [
+        row for name in photos for row in ((f"{name}, in-process", within[name]), ("… HTTP, 1 client", over_http[name]))
+    ]
     for name, times in (
-        ("pipeline in-process", in_process),
-        ("HTTP, 1 client", alone),
-        ("… without the door", behind),
-        (f"HTTP, {arguments.clients} clients", under_load),
+        *rows,
+        (f"{usual}, without the door", behind),
+        (f"… HTTP, {arguments.clients} clients", under_load),
     ):
         cuts = statistics.quantiles(times, n=100)
-        print(f"{name:28}{cuts[49] * 1000:6.1f} ms{cuts[94] * 1000:6.1f} ms{cuts[98] * 1000:6.1f} ms")
+        print(f"{name:32}{cuts[49] * 1000:6.1f} ms{cuts[94] * 1000:6.1f} ms{cuts[98] * 1000:6.1f} ms")
     ratio = statistics.median(alone) / statistics.median(in_process)
     print(f"\nHTTP, 1 client, takes {ratio:.2f} times the pipeline in-process")
     gain = throughput * statistics.mean(in_process)
@@ -70,13 +90,24 @@ def main() -> None:
 
 def one_face(width: int, height: int) -> bytes:
     """Eileen Collins as JPEG, 4:3."""
+    return faces(width, height, 1)
+
+
+def faces(width: int, height: int, count: int) -> bytes:
+    """Eileen Collins so many times on a grid, as JPEG, 4:3."""
+    side = math.ceil(math.sqrt(count))
     portrait = skimage.data.astronaut()[:384, :, ::-1]
-    photo = cv2.resize(portrait, (width, height), interpolation=cv2.INTER_CUBIC)
+    cell = cv2.resize(portrait, (width // side, height // side), interpolation=cv2.INTER_CUBIC)
+    photo = np.full((height, width, 3), 128, dtype=np.uint8)
+    for row, column in itertools.islice(itertools.product(range(side), repeat=2), count):
+        top, left = row * cell.shape[0], column * cell.shape[1]
+        photo[top : top + cell.shape[0], left : left + cell.shape[1]] = cell
     return cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
 
 
-def bench_pipeline(pipeline: Pipeline, name: str, photo: bytes, count: int) -> list[float]:
-    """Seconds of each call of the pipeline in this process, on one thread; prints the stages' medians."""
+def bench_pipeline(pipeline: Pipeline, name: str, photo: bytes, expected: int, count: int) -> list[float]:
+    """Seconds of each of `count` calls of the pipeline in this process, on one thread, for a photo of `expected` faces;
+    prints the stages' medians."""
     pipeline.warm_up()
     times = []
     stages: dict[str, list[float]] = {}
@@ -84,24 +115,11 @@ def bench_pipeline(pipeline: Pipeline, name: str, photo: bytes, count: int) -> l
         started = time.perf_counter()
         (result,) = pipeline([photo])
         times.append(time.perf_counter() - started)
-        assert isinstance(result, Result) and len(result.faces) == 1
+        assert isinstance(result, Result) and len(result.faces) == expected
         for stage, elapsed in result.timings_ms.items():
             stages.setdefault(stage, []).append(elapsed)
     medians = ", ".join(f"{stage} {statistics.median(milliseconds):.1f} ms" for stage, milliseconds in stages.items())
     print(f"{name} in-process, median: {medians}")
-    return times
-
-
-def latencies(photo: bytes, ports: Sequence[int], count: int) -> list[list[float]]:
-    """Seconds of each of `count` requests to each port, one after the other and by turns, over one connection each."""
-    clients = [Client(port) for port in ports]
-    times: list[list[float]] = [[] for _ in ports]
-    for number in range(WARM_UP + count):
-        for client, taken in zip(clients, times, strict=True):
-            started = time.perf_counter()
-            client.post(photo)
-            if number >= WARM_UP:
-                taken.append(time.perf_counter() - started)
     return times
 
 
@@ -115,47 +133,9 @@ def throughput_kept(photo: bytes, addresses: Addresses, clients: int, seconds: f
         ports = [addresses.door, addresses.inference]
         if number % 2:
             ports.reverse()
-        rates = {port: saturate(photo, port, clients, seconds)[0] for port in ports}
+        rates = {port: saturate(Request(port, photo), clients, seconds)[0] for port in ports}
         shares.append(rates[addresses.door] / rates[addresses.inference])
     return shares
-
-
-def saturate(photo: bytes, port: int, clients: int, seconds: float) -> tuple[float, list[float]]:
-    """Photos a second and seconds of each request, with `clients` each sending the next photo at once."""
-    times: list[float] = []
-    begin = time.perf_counter() + 2.0  # the clients' first two seconds are not counted
-    end = begin + seconds
-
-    def keep_sending() -> None:
-        client = Client(port)
-        while (started := time.perf_counter()) < end:
-            client.post(photo)
-            finished = time.perf_counter()
-            if begin <= finished <= end:
-                times.append(finished - started)
-
-    threads = [threading.Thread(target=keep_sending) for _ in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return len(times) / seconds, times
-
-
-class Client:
-    """One connection that is kept alive; of the standard library, which costs the load generator the least time."""
-
-    def __init__(self, port: int) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-
-    def post(self, photo: bytes) -> None:
-        """Send a photo; raises `RuntimeError` unless it is answered with 200."""
-        headers = {"Content-Type": "application/octet-stream"}
-        self._connection.request("POST", "/predictions/emotion", body=photo, headers=headers)
-        response = self._connection.getresponse()
-        response.read()
-        if response.status != http.client.OK:
-            raise RuntimeError(f"the service answered {response.status}")
 
 
 if __name__ == "__main__":

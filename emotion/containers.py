@@ -1,20 +1,26 @@
-"""PNG and JPEG files rebuilt from the parts that a photograph needs, before a decoder sees them.
+"""PNG, JPEG and WebP files rebuilt from the parts that a photograph needs, before a decoder sees them.
 
 A decoder also animates, inflates comments and reads on where a file contradicts itself, and a file made for that
 crashes it, or costs it minutes or gigabytes. What is rebuilt here has one header, one picture and nothing else; what
 its decoding may cost is bounded. Nothing is decoded, and a file is read once, from its beginning to its end.
+
+HEIC and AVIF are not read. Their pictures are put together from tiles, layers and references between boxes, which no
+reading of this kind takes apart and bounds, and their decoders are large, with a history of writing beyond memory:
+libheif and libde265 (what `pillow-heif` brings) as well as those of AV1. A worker must not end by a photo, so whoever
+has such a file converts it before it is sent, where a crash is one user's.
 """
 
 import re
 
 from emotion.contract import MAX_PIXELS, MAX_UNCOMPRESSED
-from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage
+from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
+RIFF, WEBP = b"RIFF", b"WEBP"
 
 MAX_PARTS = 16_384
-"""Most chunks of a PNG or segments of a JPEG: 16 MiB in chunks of 1 KiB; encoders write 8 KiB or more."""
+"""Most chunks of a PNG or a WebP or segments of a JPEG: 16 MiB in chunks of 1 KiB; encoders write 8 KiB or more."""
 
 MAX_SCANS = 100
 """Most scans of a progressive JPEG of any size: encoders write about ten."""
@@ -37,6 +43,12 @@ _APPLICATIONS = {0xE0: b"JFIF\0", 0xE1: b"Exif\0\0", 0xEE: b"Adobe"}
 _SEGMENTS = _NEEDED | frozenset(range(0xE0, 0xF0)) | {0xFE}
 """All that may occur; comments, and application segments of other kinds, are left out."""
 
+_WEBP_ANIMATION, _WEBP_ALPHA, _WEBP_EXIF = 0x02, 0x10, 0x08
+"""Flags of an extended WebP."""
+_WEBP_FEATURES = 10
+"""Bytes in which an extended file says what it holds."""
+_WEBP_PICTURES = (b"VP8 ", b"VP8L")
+
 _FILL = re.compile(rb"\xff++")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """A marker behind a scan's data, in which FF 00 stands for the byte FF, and restart markers may occur."""
@@ -45,12 +57,15 @@ _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 def rebuilt(data: bytes | bytearray) -> bytes | bytearray:
     """The file with nothing in it but its picture, colours and orientation; one of another kind as it is.
 
-    Raises `InvalidImage`, `TruncatedImage`, or `ImageTooLarge` if decoding would cost more than a second.
+    Raises `InvalidImage`, `TruncatedImage`, `UnsupportedFormat` for an animation, or `ImageTooLarge` if decoding would
+    cost more than a second.
     """
     if data.startswith(PNG):
         return _rebuilt_png(data)
     if data.startswith(JPEG):
         return _rebuilt_jpeg(data)
+    if data.startswith(RIFF) and data[8:12] == WEBP:
+        return _rebuilt_webp(data)
     return data
 
 
@@ -175,3 +190,57 @@ def _check_scans(scans: int, pixels: int) -> None:
         raise ImageTooLarge(
             f"the JPEG file has more than {allowed} scans for its {pixels / 1e6:.0f} Mpx; save it as baseline JPEG"
         )
+
+
+def _rebuilt_webp(data: bytes | bytearray) -> bytes:
+    """RFC 9649: a picture, in an extended file with its features before it, and its orientation behind it."""
+    parts = _webp_parts(data)
+    features = parts.get(b"VP8X")
+    if features is not None and len(features) < _WEBP_FEATURES:
+        raise InvalidImage("the WebP file is damaged: its features are too short")
+    if features is not None and features[0] & _WEBP_ANIMATION:
+        raise UnsupportedFormat("the WebP file is animated; send one picture of it")
+    picture = next((kind for kind in parts if kind in _WEBP_PICTURES), None)
+    if picture is None:
+        raise InvalidImage("the WebP file is damaged: it holds no image")
+    kept = [picture]
+    if features is not None:
+        # The transparency of a lossy picture is a chunk of its own; a lossless one holds it.
+        alpha = features[0] & _WEBP_ALPHA if picture == b"VP8L" or b"ALPH" in parts else 0
+        before = [b"ALPH"] if alpha and picture == b"VP8 " else []
+        behind = [b"EXIF"] if b"EXIF" in parts else []
+        flags = alpha | _WEBP_EXIF * len(behind)
+        parts[b"VP8X"] = memoryview(bytes((flags, 0, 0, 0)) + features[4:_WEBP_FEATURES])
+        kept = [b"VP8X", *before, picture, *behind]
+    content = b"".join((WEBP, *(_webp_chunk(kind, parts[kind]) for kind in kept)))
+    return RIFF + len(content).to_bytes(4, "little") + content
+
+
+def _webp_parts(data: bytes | bytearray) -> dict[bytes, memoryview]:
+    """The first chunk of each kind by type: up to the picture, and behind it, in an extended file, the EXIF.
+
+    Chunks of type, length and data in a RIFF container, whose own length leaves out what follows it.
+    """
+    view = memoryview(data)
+    stop = 8 + int.from_bytes(data[4:8], "little")
+    if stop > len(data):
+        raise TruncatedImage("the WebP file ends before the image does; send it again")
+    parts: dict[bytes, memoryview] = {}
+    position = 8 + len(WEBP)
+    for _ in range(MAX_PARTS):
+        complete = any(kind in parts for kind in _WEBP_PICTURES)
+        if position + 8 > stop or (complete and (b"VP8X" not in parts or b"EXIF" in parts)):
+            return parts
+        kind = bytes(data[position : position + 4])
+        begin = position + 8
+        end = begin + int.from_bytes(data[position + 4 : begin], "little")
+        if end > stop:
+            raise TruncatedImage("the WebP file ends within one of its chunks; send it again")
+        if not complete or kind == b"EXIF":
+            parts.setdefault(kind, view[begin:end])
+        position = end + end % 2
+    raise InvalidImage(f"the WebP file has more than {MAX_PARTS:,} chunks; save it again")
+
+
+def _webp_chunk(kind: bytes, content: bytes | memoryview) -> bytes:
+    return b"".join((kind, len(content).to_bytes(4, "little"), content, bytes(len(content) % 2)))

@@ -17,7 +17,7 @@ _JPEG_START_OF_FRAME = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_START_OF_SCAN, _JPEG_END_OF_IMAGE = 0xDA, 0xD9
 _PNG_ALPHA_COLOUR_TYPES = {4, 6}
 _ORIENTATION_TAG = 0x0112
-_WEBP_ANIMATED, _WEBP_ALPHA = 0x02, 0x10
+_WEBP_ALPHA, _WEBP_BEFORE_PICTURE = 0x10, 2
 _JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
 
@@ -168,19 +168,15 @@ def _read_jpeg(data: bytes | bytearray) -> Header:
 def _read_webp(data: bytes | bytearray) -> Header:
     """RFC 9649: chunks of type, length and data in a RIFF container. The size is that of the image's own bitstream.
 
-    An extended file (`VP8X`) states the size a second time, and whether there is transparency or animation.
+    An extended file (`VP8X`) states the size a second time, and whether there is transparency.
     """
-    if int.from_bytes(data[4:8], "little") + 8 > len(data):
-        raise TruncatedImage("the WebP file ends before the image does; send it again")
     position, alpha = 12, False
     canvas: tuple[int, int] | None = None
-    for _ in range(containers.MAX_PARTS):
+    for _ in range(_WEBP_BEFORE_PICTURE + 1):
         kind, begin = bytes(data[position : position + 4]), position + 8
         if begin + 10 > len(data):
             break
         if kind == b"VP8X":
-            if data[begin] & _WEBP_ANIMATED:
-                raise UnsupportedFormat("the WebP file is animated; send one picture of it")
             alpha = bool(data[begin] & _WEBP_ALPHA)
             width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (begin + 4, begin + 7))
             canvas = (width, height)

@@ -27,6 +27,9 @@ ARCHIVE = ROOT / "model_store" / "emotion.mar"
 JVM_OPTIONS = ("-Xmx1536m", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError")
 """A full queue (`jobQueueSize` in handler/model-config.yaml) of photos of `max_request_size` must fit into the heap."""
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""What keeps a worker's libraries to one thread; workers scale over the cores."""
+
 LARGEST_IMAGE = {
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
     "OPENCV_IO_MAX_IMAGE_WIDTH": str(MAX_SIDE),
@@ -89,9 +92,7 @@ def _environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, st
     variables.pop("EMOTION_TOKEN", None)  # the door's; no other part needs it
     for variable in ("TEMP", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION"):
         variables[variable] = str(scratch)
-    for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        variables[variable] = "1"
-    variables |= LARGEST_IMAGE
+    variables |= ONE_THREAD | LARGEST_IMAGE
     variables["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
     variables["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
     variables["TS_METRICS_ADDRESS"] = f"http://{host}:{addresses.metrics}"

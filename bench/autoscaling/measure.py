@@ -23,7 +23,8 @@ import numpy as np
 import psutil
 import requests
 
-from bench.service import latencies, one_face, saturate
+from bench.load import Request, latencies, saturate
+from bench.service import one_face
 from serving.addresses import Addresses
 from serving.server import serving
 
@@ -45,7 +46,7 @@ def main() -> None:
         service.wait_until_ready()
         server = (service.torchserve, service.door)
         memory = {"at_rest": memory_of(*server)}
-        (alone,) = latencies(photo, [addresses.door], 300)
+        (alone,) = latencies([Request(addresses.door, photo)], 300)
         load = [under_load(photo, addresses, clients, arguments.seconds) for clients in (1, 2, 4, 8, 16, 32)]
         memory["640×480, 32 clients"] = memory_of(*server)
         large_load = under_load(large, addresses, 8, arguments.seconds)
@@ -88,7 +89,7 @@ def summary(times: Sequence[float]) -> dict[str, float]:
 
 def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> dict[str, Any]:
     """Photos a second and the latency's summary with `clients` that each send the next photo at once."""
-    throughput, times = saturate(photo, addresses.door, clients, seconds)
+    throughput, times = saturate(Request(addresses.door, photo), clients, seconds)
     print(f"{clients:3} clients: {throughput:6.1f} photos/s, median {statistics.median(times) * 1000:.0f} ms")
     return {"clients": clients, "photos_per_second": round(throughput, 2), "seconds": summary(times)}
 

@@ -25,6 +25,7 @@ ORIENTATION = 0x0112
 INTERESTING = (0x00, 0x01, 0x7F, 0x80, 0xC0, 0xC4, 0xD0, 0xD8, 0xD9, 0xDA, 0xDB, 0xE1, 0xFE, 0xFF)
 """Bytes that mean something to a decoder."""
 NAMES = (b"IDAT", b"acTL", b"fcTL", b"fdAT", b"tRNS", b"PLTE", b"eXIf", b"iCCP", b"zTXt", b"IHDR", b"IEND", b"gAMA")
+WEBP_NAMES = (b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF", b"EXIF", b"ICCP", b"XMP ")
 
 Mutation = Callable[[bytearray, random.Random], None]
 
@@ -46,6 +47,12 @@ def seeds() -> list[bytes]:
     for image in (rgb, rgb.convert("L"), rgb.convert("CMYK")):
         files += [_encoded(image, "JPEG", progressive=progressive, exif=exif) for progressive in (False, True)]
     files.append(_encoded(rgb, "JPEG", restart_marker_blocks=2, subsampling=0))
+    for image in (rgb, colour):
+        files += [_encoded(image, "WEBP", lossless=lossless) for lossless in (False, True)]
+        files += [
+            _encoded(image, "WEBP", lossless=lossless, exif=exif, icc_profile=bytes(8)) for lossless in (False, True)
+        ]
+    files.append(_encoded(rgb, "WEBP", save_all=True, append_images=frames))
     return files
 
 
@@ -57,6 +64,7 @@ def mutated(files: list[bytes], number: int, seed: int) -> bytes:
         choose.choice(MUTATIONS)(data, choose)
     if choose.random() < 0.7:
         _mend_checksums(data)
+        _mend_length(data)
     return bytes(data)
 
 
@@ -67,7 +75,9 @@ def _set_byte(data: bytearray, choose: random.Random) -> None:
 def _set_number(data: bytearray, choose: random.Random) -> None:
     """Four bytes, as of a length or a size."""
     start = choose.randrange(len(data))
-    data[start : start + 4] = choose.choice((0, 1, 13, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)).to_bytes(4, "big")
+    data[start : start + 4] = choose.choice((0, 1, 13, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)).to_bytes(
+        4, choose.choice(("big", "little"))
+    )
 
 
 def _flip_bit(data: bytearray, choose: random.Random) -> None:
@@ -100,7 +110,8 @@ def _insert_marker(data: bytearray, choose: random.Random) -> None:
 
 
 def _rename_chunk(data: bytearray, choose: random.Random) -> None:
-    old, new = choose.choice(NAMES), choose.choice(NAMES)
+    names = WEBP_NAMES if data.startswith(b"RIFF") else NAMES
+    old, new = choose.choice(names), choose.choice(names)
     at = data.find(old)
     if at >= 0:
         data[at : at + 4] = new
@@ -132,6 +143,12 @@ def _mend_checksums(data: bytearray) -> None:
         if end + 4 <= len(data):
             data[end : end + 4] = zlib.crc32(data[position + 4 : end]).to_bytes(4, "big")
         position = end + 4
+
+
+def _mend_length(data: bytearray) -> None:
+    """Of a WebP's container, which a byte more or less would make a truncated one."""
+    if data.startswith(b"RIFF"):
+        data[4:8] = (len(data) - 8).to_bytes(4, "little")
 
 
 MUTATIONS: tuple[Mutation, ...] = (

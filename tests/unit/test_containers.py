@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.drill import fuzz
 from emotion import containers, image
 from emotion.containers import MAX_PARTS, rebuilt
 from emotion.contract import MAX_BODY, MAX_PIXELS, MAX_SIDE
-from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage
+from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 from emotion.image import decode
 from serving.addresses import Addresses
 from serving.torchserve import _environment
@@ -253,6 +254,75 @@ def test_a_photo_is_turned_whatever_stands_before_its_orientation() -> None:
     last = chunk(b"eXIf", exif.tobytes().removeprefix(b"Exif\0\0"))
     png = encoded(Image.new("L", (64, 32)))
     assert decode(png[:-12] + last + png[-12:]).shape == (64, 32, 3)
+
+
+def riff(*chunks: tuple[bytes, bytes]) -> bytes:
+    """A WebP file of these chunks."""
+    content = b"WEBP" + b"".join(
+        kind + len(body).to_bytes(4, "little") + body + bytes(len(body) % 2) for kind, body in chunks
+    )
+    return b"RIFF" + len(content).to_bytes(4, "little") + content
+
+
+def chunks_of(data: bytes | bytearray) -> list[tuple[bytes, bytes]]:
+    found, position = [], 12
+    while position < len(data):
+        length = int.from_bytes(data[position + 4 : position + 8], "little")
+        found.append((bytes(data[position : position + 4]), bytes(data[position + 8 : position + 8 + length])))
+        position += 8 + length + length % 2
+    return found
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+def test_a_webp_keeps_its_picture_and_nothing_else(mode: str, lossless: bool) -> None:
+    grey = Image.linear_gradient("L")
+    picture = Image.merge(mode, (grey, grey.rotate(90), grey.rotate(180), grey.rotate(270))[: len(mode)])
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6
+    data = encoded(
+        picture, "WEBP", lossless=lossless, exif=exif, icc_profile=bytes(50_000), xmp=b"taken by somebody" * 100
+    )
+    small = rebuilt(data + b"and a film")
+    assert len(small) < len(data) - 50_000
+    assert b"somebody" not in small and b"film" not in small
+    assert {kind for kind, _ in chunks_of(small)} <= {b"VP8X", b"ALPH", b"VP8 ", b"VP8L", b"EXIF"}
+    for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED):
+        np.testing.assert_array_equal(decoded(small, flags), decoded(data, flags))
+
+
+def test_a_webp_of_nothing_but_chunks_is_refused_at_once() -> None:
+    data = riff(*[(b"JUNK", b"")] * 1_000_000)
+    started = time.process_time()
+    with pytest.raises(InvalidImage, match=f"more than {MAX_PARTS:,} "):
+        decode(data)
+    assert time.process_time() - started < LONG
+
+
+def test_a_webp_hides_no_second_picture_and_no_animation() -> None:
+    (picture,) = chunks_of(encoded(Image.new("RGB", (64, 48), (9, 9, 9)), "WEBP"))
+    still = riff(picture, picture, (b"ANMF", bytes(64)))
+    assert chunks_of(rebuilt(still)) == [picture]
+    features = bytes((0x02, 0, 0, 0, 63, 0, 0, 47, 0, 0))
+    with pytest.raises(UnsupportedFormat, match="animated"):
+        rebuilt(riff((b"VP8X", features), (b"ANIM", bytes(6)), (b"ANMF", bytes(64)), picture))
+
+
+def test_a_webp_whose_chunk_is_longer_than_the_file_is_truncated() -> None:
+    data = bytearray(encoded(Image.new("RGB", (64, 48)), "WEBP"))
+    data[16:20] = (0xFFFFFFF0).to_bytes(4, "little")
+    with pytest.raises(TruncatedImage, match="within one of its chunks"):
+        decode(data)
+
+
+def test_an_extended_webp_says_what_it_is_in_full() -> None:
+    (picture,) = chunks_of(encoded(Image.new("RGB", (64, 48)), "WEBP"))
+    with pytest.raises(InvalidImage, match="too short"):
+        decode(riff((b"VP8X", bytes(4)), picture))
+
+
+def test_the_fuzzer_breaks_webp_too() -> None:
+    assert {data[8:12] for data in fuzz.seeds() if data.startswith(b"RIFF")} == {b"WEBP"}
 
 
 @pytest.mark.parametrize("data", [b"", GIF])

@@ -1,0 +1,82 @@
+"""HTTP with many clients, against another checkout's and against the pipeline itself, in one run.
+
+    python -m bench.throughput ../2.1.0
+
+Both services run at once, and are loaded by turns, so that what else the machine does falls on both; and with them as
+many processes as a service has workers, which run this checkout's pipeline on as many photos a call, without any
+server. The photo is 640×480, one face.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from pathlib import Path
+
+from bench.in_process import in_process
+from bench.load import Request, saturate
+from bench.service import one_face
+from serving.addresses import Addresses
+from serving.processes import running
+from serving.server import serving
+from sidecar.torchserve import Unreachable, describe
+
+WORKERS, BATCH = 2, 4
+"""As in handler/model-config.yaml."""
+
+OURS = Addresses(18080, 18081, 18082, 18084, 18085)
+THEIRS = {"inference": 18180, "management": 18181, "metrics": 18182}
+"""Ports; before version 2.2 there was no door."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("against", type=Path, help="root of a checkout before 2.2, with its model archive built")
+    parser.add_argument("--clients", type=int, default=16)
+    parser.add_argument("--seconds", type=float, default=8.0, help="of load at a time")
+    parser.add_argument("--rounds", type=int, default=3)
+    arguments = parser.parse_args()
+    photo = one_face(640, 480)
+    ports = [word for name, port in THEIRS.items() for word in (f"--{name}-port", str(port))]
+    command = [sys.executable, "-m", "serving.server", *ports]
+    rates: dict[str, list[float]] = {"theirs, HTTP": [], "HTTP": [], "in-process": []}
+    with (
+        serving(OURS) as service,
+        running(command, folder=arguments.against.resolve()),
+        in_process(photo, WORKERS) as limit,
+    ):
+        service.wait_until_ready()
+        wait_until_ready(THEIRS["management"])
+        requests = {
+            "theirs, HTTP": Request(THEIRS["inference"], photo),
+            "HTTP": Request(OURS.door, photo),
+        }
+        for request in requests.values():
+            saturate(request, arguments.clients, 2)
+        for _ in range(arguments.rounds):
+            for name, request in requests.items():
+                rates[name].append(saturate(request, arguments.clients, arguments.seconds)[0])
+            rates["in-process"].append(limit.rate(arguments.seconds, WORKERS, BATCH))
+    for name, measured in rates.items():
+        rounds = ", ".join(f"{rate:.1f}" for rate in measured)
+        print(f"{name:14} {statistics.median(measured):7.1f} photos a second (rounds: {rounds})")
+    middle = {name: statistics.median(measured) for name, measured in rates.items()}
+    print(f"HTTP, {arguments.clients} clients: {middle['HTTP'] / middle['theirs, HTTP']:.2f} times theirs")
+    print(f"HTTP keeps {middle['HTTP'] / middle['in-process']:.0%} of {WORKERS} processes in-process")
+
+
+def wait_until_ready(management: int, timeout: float = 120.0) -> None:
+    """Return once TorchServe's workers are ready; raises `TimeoutError`."""
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            if describe(f"http://127.0.0.1:{management}", "emotion", timeout=2).is_ready:
+                return
+        except Unreachable:
+            pass
+        time.sleep(0.5)
+    raise TimeoutError(f"no ready workers on port {management}")
+
+
+if __name__ == "__main__":
+    main()
