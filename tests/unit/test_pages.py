@@ -6,6 +6,7 @@ import pytest
 from prometheus_client import REGISTRY
 from streamlit.testing.v1 import AppTest
 
+from client.photos import prepare
 from client.report import load_compression, load_report
 from client.results import EMOTIONS
 from client.settings import Settings
@@ -180,7 +181,8 @@ def test_a_sample_needs_no_photo_of_ones_own(page: AppTest, service: Service) ->
     assert not page.file_uploader
     page.button_group[1].set_value(["Grace Hopper"]).run()
     assert not page.exception
-    assert service.received == (ROOT / "client" / "samples" / "Grace-Hopper.jpg").read_bytes()
+    sample = ROOT / "client" / "samples" / "Grace-Hopper.jpg"
+    assert service.received == prepare(sample.name, sample.read_bytes()).data
     assert "**1 · Happy**" in texts(page)
 
 
