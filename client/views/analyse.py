@@ -25,12 +25,17 @@ SHOWN_PIXELS = 1400
 
 @dataclass(frozen=True)
 class Source:
-    """A photo that the user gave, and how closely to look at it; `key` is unique in the session for both together."""
+    """A photo that the user gave or chose, and how closely to look at it; `id` is the photo's in the session."""
 
-    key: str
+    id: str
     name: str
     data: bytes
     detail: Detail
+
+    @property
+    def key(self) -> str:
+        """Of its outcome: another one for each detail."""
+        return f"{self.id} {self.detail}"
 
 
 def show() -> None:
@@ -53,8 +58,10 @@ def show() -> None:
     st.button("Clear everything", icon=":material/delete:", on_click=session.clear)
     _analyse(sources)
     outcomes = [session.outcomes()[source.key] for source in sources]
-    shown = outcomes[0] if len(outcomes) == 1 else _choose_outcome(outcomes, threshold)
+    index = 0 if len(outcomes) == 1 else _choose_outcome(outcomes, threshold)
+    shown = outcomes[index]
     _show_outcome(shown, threshold)
+    st.button("Remove this photo", icon=":material/close:", on_click=_remove, args=(sources[index].id,))
     _downloads(outcomes, shown, threshold)
 
 
@@ -97,10 +104,17 @@ def _choose(way: str | None, detail: Detail) -> list[Source]:
             f"{refused} photo{'s were' if refused > 1 else ' was'} not taken: at most {session.MOST_PHOTOS} photos and "
             f"{session.MOST_BYTES // 10**6} MB at a time. Clear everything or remove some first."
         )
-    own = [_source(key, photo.name, photo.data, detail) for key, photo in session.photos().items()]
-    chosen = st.session_state.get("kept samples", [])
-    paths = _sample_paths()
-    return own + [_source(f"sample {name}", paths[name].name, paths[name].read_bytes(), detail) for name in chosen]
+    own = [Source(key, photo.name, photo.data, detail) for key, photo in session.photos().items()]
+    paths = {name: _sample_paths()[name] for name in session.recall("samples", [])}
+    return own + [Source(name, path.name, path.read_bytes(), detail) for name, path in paths.items()]
+
+
+def _remove(photo: str) -> None:
+    """Take one photo off the page: the user's own by its id, a sample by its name."""
+    if photo in session.photos():
+        del session.photos()[photo]
+    else:
+        session.remember("samples", [name for name in session.recall("samples", []) if name != photo])
 
 
 def _keep_uploads(key: str) -> None:
@@ -122,10 +136,6 @@ def _keep(name: str, upload: UploadedFile) -> None:
     context = get_script_run_ctx()
     if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
-
-
-def _source(name_in_session: str, name: str, data: bytes, detail: Detail) -> Source:
-    return Source(f"{name_in_session} {detail}", name, data, detail)
 
 
 def _sample_paths() -> dict[str, Path]:
@@ -207,8 +217,8 @@ def _detail() -> Detail:
     return detail
 
 
-def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
-    """An overview of many photos; returns the one to show below."""
+def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> int:
+    """An overview of many photos; returns the index of the one to show below."""
     failed = sum(isinstance(outcome.answer, ServiceError) for outcome in outcomes)
     counts = {
         "Photos": len(outcomes),
@@ -237,14 +247,14 @@ def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
         selection_mode="single-row",
     )
     if st.session_state.get("shown", 0) >= len(outcomes):
-        st.session_state.shown = 0  # that photo was removed
-    index = st.selectbox(
+        st.session_state.shown = len(outcomes) - 1  # the last photo was removed
+    index: int = st.selectbox(
         "Photo to show; a click into the table's first column chooses one too",
         range(len(outcomes)),
         format_func=lambda at: f"{at + 1} · {outcomes[at].photo.name}",
         key="shown",
     )
-    return outcomes[index]
+    return index
 
 
 def _show_selected() -> None:

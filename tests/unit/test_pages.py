@@ -133,6 +133,20 @@ def test_everything_is_cleared_at_once(page: AppTest) -> None:
     assert "**1 · Happy**" not in texts(page)
 
 
+def test_one_photo_is_removed_and_its_neighbour_stays(page: AppTest, service: Service) -> None:
+    upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
+    page.selectbox(key="shown").set_value(1).run()
+    button(page, "Remove this photo").click().run()
+    assert list(page.dataframe[0].value["file"]) == ["0.jpg", "2.jpg"]
+    assert page.selectbox(key="shown").value == 1, "its follower takes its place"
+    assert len(page.session_state["photos"]) == len(page.session_state["outcomes"]) == 2
+    for _ in range(2):
+        button(page, "Remove this photo").click().run()
+    assert not page.exception
+    assert not page.session_state["photos"] and not page.session_state["outcomes"]
+    assert service.requests == 3, "nothing was sent again"
+
+
 def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("client.session.MOST_PHOTOS", 2)
     upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
