@@ -6,14 +6,28 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
+from emotion.contract import MAX_PIXELS
+
 LARGEST_SIDE = 2048
 """Pixels. A larger photo is scaled down before it is sent: the service looks for faces at far fewer, and a phone's
 12 megapixels take long to upload."""
 
 MOST_PIXELS = 120_000_000
-"""A photo that claims more is sent as it is, and the service says what is wrong with it."""
+"""Of a baseline JPEG, which is decoded at a fraction of its size. Any other file is decoded whole, so its bound is the
+service's. A photo that claims more is not decoded: it is sent as it is, and the service refuses it by its header."""
+
+HARMLESS = frozenset(
+    (
+        *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "progressive", "progression", "adobe"),
+        *("adobe_transform", "transparency", "interlace", "gamma", "srgb", "aspect", "loop", "background", "timestamp"),
+    )
+)
+"""What Pillow may find in a file beside its pixels that says nothing of the person or the place."""
 
 QUALITY, THUMBNAIL_SIDE = 92, 96
+
+SHRINKABLE = frozenset(("L", "LA", "RGB", "RGBA", "CMYK"))
+"""Modes that Pillow can average pixels in; the others must be converted first."""
 
 
 @dataclass(frozen=True)
@@ -38,27 +52,39 @@ class Photo:
 def prepare(name: str, data: bytes) -> Photo:
     """The photo in a JPEG, PNG or WebP file's bytes; one that is larger than `LARGEST_SIDE` is scaled down.
 
-    Scaling also drops the file's metadata, such as where the photo was taken; a smaller file is sent unchanged.
+    What the file says beside its pixels, such as where the photo was taken, is dropped. A file that holds nothing of
+    the kind and is small enough is sent unchanged, and so is one that cannot be read.
     """
     try:
-        image = Image.open(io.BytesIO(data))
-        original = max(image.size)
-        if image.width * image.height > MOST_PIXELS:
-            return Photo(name, data, 1.0, None)
-        if original <= LARGEST_SIDE:
-            return Photo(name, data, 1.0, _thumbnail(image))
-        smaller = _shrunk(image, LARGEST_SIDE)
+        with Image.open(io.BytesIO(data)) as image:
+            original = max(image.size)
+            if image.width * image.height > _bound(image):
+                return Photo(name, data, 1.0, None)
+            if original > LARGEST_SIDE:
+                picture, kind = _shrunk(image, LARGEST_SIDE), "JPEG"
+            elif image.getexif() or not HARMLESS.issuperset(image.info):
+                picture, kind = _in_rgb(ImageOps.exif_transpose(image)), "PNG" if image.format == "PNG" else "JPEG"
+            else:
+                return Photo(name, data, 1.0, _thumbnail(image))
+        picture.info.clear()  # Pillow would write it into the new file
         file = io.BytesIO()
-        smaller.save(file, "JPEG", quality=QUALITY)
-        return Photo(name, file.getvalue(), max(smaller.size) / original, _thumbnail(smaller))
+        picture.save(file, kind, quality=QUALITY)
+        return Photo(name, file.getvalue(), max(picture.size) / original, _thumbnail(picture))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a broken file
         return Photo(name, data, 1.0, None)
 
 
+def _bound(image: Image.Image) -> int:
+    """Most pixels that an opened, not yet decoded image may have."""
+    return MOST_PIXELS if image.format == "JPEG" and not image.info.get("progressive") else MAX_PIXELS
+
+
 def _shrunk(image: Image.Image, side: int) -> Image.Image:
-    """A copy, upright and in RGB, whose longest side has at most `side` pixels."""
+    """The image, upright and in RGB, its longest side at most `side` pixels; `image` itself may be shrunk."""
     # JPEG can be decoded at a half, a quarter or an eighth of its size, which is much faster.
     image.draft(None, (side, side))
+    if image.mode in SHRINKABLE:  # before anything copies all its pixels
+        image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
     upright = _in_rgb(ImageOps.exif_transpose(image))
     upright.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
     return upright

@@ -1,6 +1,9 @@
 """What the page remembers while its browser tab is open, and what all sessions share."""
 
+import uuid
 from collections import deque
+from dataclasses import dataclass
+from typing import Any
 
 import streamlit as st
 
@@ -8,6 +11,9 @@ from client import settings
 from client.api import Answer, EmotionClient
 from client.results import Outcome
 from client.settings import Settings
+
+MOST_PHOTOS, MOST_BYTES = 100, 250_000_000
+"""Of one session: the page's server holds them in memory, for all its users."""
 
 HISTORY = 50
 """How many of the latest answers are kept for their timings."""
@@ -26,6 +32,74 @@ def configuration() -> Settings:
 def client(chosen: Settings) -> EmotionClient:
     """One client for all sessions: it keeps connections, never photos."""
     return EmotionClient(chosen.server, chosen.timeout, retries=chosen.retries, token=chosen.token)
+
+
+@dataclass(frozen=True)
+class Given:
+    """A photo's file as the user gave it."""
+
+    name: str
+    data: bytes
+
+
+def photos() -> dict[str, Given]:
+    """The user's own photos by a name unique in the session, in the order in which they came.
+
+    They do not depend on the widgets that they came from, which forget them when another page is shown.
+    """
+    kept: dict[str, Given] = st.session_state.setdefault("photos", {})
+    return kept
+
+
+def add_photo(name: str, data: bytes) -> bool:
+    """Whether there was room for one more photo."""
+    held = photos()
+    if len(held) >= MOST_PHOTOS or sum(len(each.data) for each in held.values()) + len(data) > MOST_BYTES:
+        return False
+    held[uuid.uuid4().hex] = Given(name, data)
+    return True
+
+
+def remembered(name: str, default: object, **options: Any) -> dict[str, Any]:
+    """`key` and `on_change` for a widget whose value outlives the page it stands on.
+
+    Streamlit forgets a widget's value when another page is shown; a copy is kept beside it.
+    """
+    key = f"widget {name}"
+    if key not in st.session_state:
+        st.session_state[key] = recall(name, default)
+
+    def keep() -> None:
+        st.session_state[f"kept {name}"] = st.session_state[key]
+
+    return {"key": key, "on_change": keep, **options}
+
+
+def recall(name: str, default: Any) -> Any:
+    """The value of the `remembered` widget, whether or not it is on the page now."""
+    return st.session_state.get(f"kept {name}", default)
+
+
+def remember(name: str, value: object) -> None:
+    """Set the `remembered` widget; only in a callback, before the widget is drawn."""
+    st.session_state[f"kept {name}"] = st.session_state[f"widget {name}"] = value
+
+
+def fresh_key(name: str) -> str:
+    """The key of a widget that `renew` empties."""
+    return f"{name} {st.session_state.get('renewed', 0)}"
+
+
+def renew() -> None:
+    """Empty the widgets that photos come from: what they held is kept elsewhere."""
+    st.session_state.renewed = st.session_state.get("renewed", 0) + 1
+
+
+def clear() -> None:
+    """Forget photos, answers, timings and choices; that the notice was acknowledged stays."""
+    renewed, acknowledged = st.session_state.get("renewed", 0), st.session_state.get("acknowledged", False)
+    st.session_state.clear()
+    st.session_state.update(renewed=renewed + 1, acknowledged=acknowledged)
 
 
 def outcomes() -> dict[str, Outcome]:

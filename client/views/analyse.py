@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from client import consent, drawing, faces, metrics, results, session
 from client.api import Answer, EmotionClient, ServiceError
@@ -22,17 +25,22 @@ SHOWN_PIXELS = 1400
 
 @dataclass(frozen=True)
 class Source:
-    """A photo that the user gave, and how closely to look at it; `key` is unique in the session for both together."""
+    """A photo that the user gave or chose, and how closely to look at it; `id` is the photo's in the session."""
 
-    key: str
+    id: str
     name: str
     data: bytes
     detail: Detail
 
+    @property
+    def key(self) -> str:
+        """Of its outcome: another one for each detail."""
+        return f"{self.id} {self.detail}"
+
 
 def show() -> None:
     """The page."""
-    st.title("What do these faces show?")
+    st.title("Read the expressions in a photo")
     st.write("Every face in a photo is found and read as one of seven expressions, with a calibrated confidence.")
     if not consent.acknowledged():
         return
@@ -47,10 +55,13 @@ def show() -> None:
     _forget_all_but(sources)
     if not sources:
         return
+    st.button("Clear everything", icon=":material/delete:", on_click=session.clear)
     _analyse(sources)
     outcomes = [session.outcomes()[source.key] for source in sources]
-    shown = outcomes[0] if len(outcomes) == 1 else _choose_outcome(outcomes, threshold)
+    index = 0 if len(outcomes) == 1 else _choose_outcome(outcomes, threshold)
+    shown = outcomes[index]
     _show_outcome(shown, threshold)
+    st.button("Remove this photo", icon=":material/close:", on_click=_remove, args=(sources[index].id,))
     _downloads(outcomes, shown, threshold)
 
 
@@ -60,35 +71,85 @@ def _choose_way() -> str | None:
         "Camera": ":material/photo_camera: Camera",
         "Samples": ":material/photo_library: Samples",
     }
-    return st.segmented_control(
-        "Where from", list(ways), format_func=ways.__getitem__, default="Upload", label_visibility="collapsed"
+    way: str | None = st.segmented_control(
+        "Where from",
+        list(ways),
+        format_func=ways.__getitem__,
+        label_visibility="collapsed",
+        **session.remembered("way", "Upload"),
     )
+    return way
 
 
 def _choose(way: str | None, detail: Detail) -> list[Source]:
-    """The photos that the user wants analysed."""
+    """The photos that the user wants analysed: their own, whichever way they came, then the chosen samples."""
     if way == "Camera":
-        picture = st.camera_input("Take a picture")
-        return [_source(picture.file_id, "camera.jpg", picture.getvalue(), detail)] if picture else []
-    if way == "Samples":
-        return _choose_samples(detail)
-    uploads = st.file_uploader(
-        f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
-        type=SUFFIXES,
-        accept_multiple_files=True,
+        key = session.fresh_key("camera")
+        st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
+    elif way == "Samples":
+        _choose_samples()
+    else:
+        key = session.fresh_key("uploader")
+        st.file_uploader(
+            f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
+            type=SUFFIXES,
+            accept_multiple_files=True,
+            key=key,
+            on_change=_keep_uploads,
+            args=(key,),
+        )
+        paste_into_uploader()
+    if refused := st.session_state.pop("no room for", 0):
+        st.warning(
+            f"{refused} photo{'s were' if refused > 1 else ' was'} not taken: at most {session.MOST_PHOTOS} photos and "
+            f"{session.MOST_BYTES // 10**6} MB at a time. Clear everything or remove some first."
+        )
+    own = [Source(key, photo.name, photo.data, detail) for key, photo in session.photos().items()]
+    paths = {name: _sample_paths()[name] for name in session.recall("samples", [])}
+    return own + [Source(name, path.name, path.read_bytes(), detail) for name, path in paths.items()]
+
+
+def _remove(photo: str) -> None:
+    """Take one photo off the page: the user's own by its id, a sample by its name."""
+    if photo in session.photos():
+        del session.photos()[photo]
+    else:
+        session.remember("samples", [name for name in session.recall("samples", []) if name != photo])
+
+
+def _keep_uploads(key: str) -> None:
+    for upload in st.session_state[key]:
+        _keep(upload.name, upload)
+    session.renew()
+
+
+def _keep_picture(key: str) -> None:
+    if picture := st.session_state[key]:
+        _keep("camera.jpg", picture)
+    session.renew()
+
+
+def _keep(name: str, upload: UploadedFile) -> None:
+    """Take a file over from Streamlit, which would hold it for as long as the session lasts."""
+    if not session.add_photo(name, upload.getvalue()):
+        st.session_state["no room for"] = st.session_state.get("no room for", 0) + 1
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+
+
+def _sample_paths() -> dict[str, Path]:
+    return {path.stem.replace("-", " "): path for path in sorted(SAMPLES.glob("*.jpg"))}
+
+
+def _choose_samples() -> None:
+    st.pills(
+        "Sample photos, freely licensed",
+        list(_sample_paths()),
+        selection_mode="multi",
+        help="Where they come from stands in client/samples/SOURCES.md.",
+        **session.remembered("samples", []),
     )
-    paste_into_uploader()
-    return [_source(upload.file_id, upload.name, upload.getvalue(), detail) for upload in uploads]
-
-
-def _source(name_in_session: str, name: str, data: bytes, detail: Detail) -> Source:
-    return Source(f"{name_in_session} {detail}", name, data, detail)
-
-
-def _choose_samples(detail: Detail) -> list[Source]:
-    paths = {path.stem.replace("-", " "): path for path in sorted(SAMPLES.glob("*.jpg"))}
-    chosen = st.pills("Sample photos, in the public domain", list(paths), selection_mode="multi")
-    return [_source(f"sample {name}", paths[name].name, paths[name].read_bytes(), detail) for name in chosen]
 
 
 def _forget_all_but(sources: Sequence[Source]) -> None:
@@ -128,14 +189,14 @@ def _look(client: EmotionClient, source: Source) -> Outcome:
 
 
 def _threshold() -> float:
-    percent = st.slider(
-        "Show a face as uncertain when the confidence is below",
+    percent: int = st.slider(
+        "Mark as uncertain below",
         min_value=0,
         max_value=95,
-        value=40,
         step=5,
         format="%d %%",
-        help="The page “Model performance” shows what leaving out uncertain faces buys.",
+        **session.remembered("threshold", 40),
+        help="The page “Model performance” shows what it changes. Higher: fewer answers, more of them right.",
     )
     return percent / 100
 
@@ -146,13 +207,18 @@ def _detail() -> Detail:
         "standard": "Faces that can be read",
         "thorough": "Small faces too, slower",
     }
-    return st.selectbox(
-        "Look for", DETAILS, index=DETAILS.index(STANDARD), format_func=words.__getitem__, key="detail", width="stretch"
+    detail: Detail = st.selectbox(
+        "Look for",
+        DETAILS,
+        format_func=words.__getitem__,
+        width="stretch",
+        **session.remembered("detail", STANDARD),
     )
+    return detail
 
 
-def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
-    """An overview of many photos; returns the one to show below."""
+def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> int:
+    """An overview of many photos; returns the index of the one to show below."""
     failed = sum(isinstance(outcome.answer, ServiceError) for outcome in outcomes)
     counts = {
         "Photos": len(outcomes),
@@ -181,14 +247,14 @@ def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> Outcome:
         selection_mode="single-row",
     )
     if st.session_state.get("shown", 0) >= len(outcomes):
-        st.session_state.shown = 0  # that photo was removed
-    index = st.selectbox(
+        st.session_state.shown = len(outcomes) - 1  # the last photo was removed
+    index: int = st.selectbox(
         "Photo to show; a click into the table's first column chooses one too",
         range(len(outcomes)),
         format_func=lambda at: f"{at + 1} · {outcomes[at].photo.name}",
         key="shown",
     )
-    return outcomes[index]
+    return index
 
 
 def _show_selected() -> None:

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,52 @@ def test_several_photos_and_a_broken_one(tab: Page, tmp_path: Path) -> None:
     # One more: only that one is sent.
     choose(tab, SAMPLES / "Grace-Hopper.jpg")
     expect(values).to_have_text(["5", "4", "1"])
+
+
+def test_photos_stay_on_other_pages_and_after_back(tab: Page) -> None:
+    choose(tab, SAMPLES / "Both.jpg")
+    expect(tab.get_by_text("2 faces, largest first")).to_be_visible()
+    go(tab, "Privacy and limits")
+    expect(tab.get_by_role("heading", name="Privacy and limits")).to_be_visible()
+    tab.go_back()
+    expect(tab.get_by_text("2 faces, largest first")).to_be_visible()
+    go(tab, "Live service")
+    expect(tab.get_by_text("Median round trip")).to_be_visible()
+    go(tab, "Analyse")
+    expect(tab.get_by_text("2 faces, largest first")).to_be_visible()
+
+
+def test_cleared_and_removed_photos_leave_memory(tab: Page, page_url: str, tmp_path: Path) -> None:
+    photos = [tmp_path / f"{number}.jpg" for number in range(3)]
+    for number, photo in enumerate(photos):
+        photo.write_bytes((SAMPLES / "Both.jpg").read_bytes() + bytes(10**6 + number))
+    before = held(page_url)
+    choose(tab, *photos)
+    expect(tab.get_by_test_id("stMetricValue")).to_have_text(["3", "6", "0"])
+    screenshot(tab, "three-photos")
+    # Once: as given and as sent are the same bytes here, and Streamlit's uploader keeps no further copy.
+    wait_until_held(page_url, before + 3e6, before + 4.5e6)
+    tab.get_by_role("button", name="Remove this photo").click()
+    expect(tab.get_by_test_id("stMetricValue")).to_have_text(["2", "4", "0"])
+    wait_until_held(page_url, before + 2e6, before + 3e6)
+    tab.get_by_role("button", name="Clear everything").click()
+    expect(tab.get_by_test_id("stMetricValue")).to_have_count(0)
+    wait_until_held(page_url, 0, before + 2e5)
+    screenshot(tab, "cleared")
+
+
+def wait_until_held(page_url: str, least: float, most: float) -> None:
+    """Streamlit counts anew every five seconds only."""
+    deadline = time.monotonic() + 30
+    while not least < (now := held(page_url)) < most:
+        assert time.monotonic() < deadline, f"{now:,.0f} bytes are held, not {least:,.0f} to {most:,.0f}"
+        time.sleep(1)
+
+
+def held(page_url: str) -> float:
+    """Bytes that the page's server holds for open sessions, uploads included, by Streamlit's own count."""
+    lines = requests.get(f"{page_url}/_stcore/metrics", timeout=20).text.splitlines()
+    return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith("cache_memory_bytes{"))
 
 
 def test_a_photo_is_pasted(tab: Page) -> None:

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
+from client.photos import prepare
 from client.report import load_compression, load_report
 from client.results import EMOTIONS
 from client.settings import Settings
@@ -106,12 +108,55 @@ def test_many_photos_have_a_table_and_one_is_shown(page: AppTest, service: Servi
     assert service.requests == 5, "looking at another photo sends nothing"
 
 
-def test_photos_that_are_taken_away_are_forgotten(page: AppTest) -> None:
+def test_work_is_kept_on_other_pages_and_in_other_ways_of_giving_photos(page: AppTest, service: Service) -> None:
     upload_one(page, photo_bytes("smiling"))
-    assert len(page.session_state["outcomes"]) == 1
-    page.file_uploader[0].clear()
-    page.run()
-    assert not page.session_state["outcomes"]
+    page.slider[0].set_value(60).run()
+    switch(page, "privacy")
+    switch(page, "analyse")
+    assert "**1 · Happy**" in texts(page) and page.slider[0].value == 60
+    page.button_group[0].set_value("Samples").run()
+    page.button_group[1].set_value(["Grace Hopper"]).run()
+    page.button_group[0].set_value("Camera").run()
+    switch(page, "service")
+    switch(page, "analyse")
+    assert page.button_group[0].value == "Camera"
+    assert list(page.dataframe[0].value["file"]) == ["photo.jpg", "Grace-Hopper.jpg"]
+    assert service.requests == 2, "each photo was sent once"
+
+
+def test_everything_is_cleared_at_once(page: AppTest) -> None:
+    upload_one(page, photo_bytes("smiling"))
+    button(page, "Clear everything").click().run()
+    assert not page.exception
+    assert not page.session_state["photos"] and not page.session_state["outcomes"]
+    assert page.file_uploader, "the notice stays acknowledged"
+    assert "**1 · Happy**" not in texts(page)
+
+
+def test_one_photo_is_removed_and_its_neighbour_stays(page: AppTest, service: Service) -> None:
+    upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
+    page.selectbox(key="shown").set_value(1).run()
+    button(page, "Remove this photo").click().run()
+    assert list(page.dataframe[0].value["file"]) == ["0.jpg", "2.jpg"]
+    assert page.selectbox(key="shown").value == 1, "its follower takes its place"
+    assert len(page.session_state["photos"]) == len(page.session_state["outcomes"]) == 2
+    for _ in range(2):
+        button(page, "Remove this photo").click().run()
+    assert not page.exception
+    assert not page.session_state["photos"] and not page.session_state["outcomes"]
+    assert service.requests == 3, "nothing was sent again"
+
+
+def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("client.session.MOST_PHOTOS", 2)
+    upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
+    assert "1 photo was not taken: at most 2 photos" in page.warning[0].value
+    assert len(page.session_state["photos"]) == 2
+
+
+def button(page: AppTest, label: str) -> Button:
+    (found,) = (each for each in page.button if each.label == label)
+    return found
 
 
 def test_no_face_gives_a_hint(page: AppTest, service: Service) -> None:
@@ -145,14 +190,16 @@ def test_an_error_is_shown_with_what_to_do(
     assert not page.exception
     assert message in page.error[0].value
     assert advice in page.error[0].value
-    assert bool(page.button) == (refusal == "busy"), "only what may be gone on the next try can be tried again"
+    assert ("Try again" in {each.label for each in page.button}) == (refusal == "busy"), (
+        "only what may be gone on the next try can be tried again"
+    )
 
 
 def test_trying_again_after_an_outage_answers(page: AppTest, service: Service) -> None:
     service.busy = 1
     upload_one(page, photo_bytes("smiling"))
     assert "overloaded" in page.error[0].value
-    page.button[0].click().run()
+    button(page, "Try again").click().run()
     assert not page.error
     assert "**1 · Happy**" in texts(page)
 
@@ -180,7 +227,8 @@ def test_a_sample_needs_no_photo_of_ones_own(page: AppTest, service: Service) ->
     assert not page.file_uploader
     page.button_group[1].set_value(["Grace Hopper"]).run()
     assert not page.exception
-    assert service.received == (ROOT / "client" / "samples" / "Grace-Hopper.jpg").read_bytes()
+    sample = ROOT / "client" / "samples" / "Grace-Hopper.jpg"
+    assert service.received == prepare(sample.name, sample.read_bytes()).data
     assert "**1 · Happy**" in texts(page)
 
 

@@ -93,9 +93,10 @@ def test_photos_are_seen_upright_and_in_colour(smiling: Image.Image) -> None:
     assert deep.picture().getpixel((5, 5)) == (128, 128, 128)
 
 
-def test_a_small_photo_is_sent_as_it_is() -> None:
-    photo = prepare("serious.jpg", photo_bytes("serious"))
-    assert photo.data == photo_bytes("serious")
+def test_a_small_photo_without_metadata_is_sent_as_it_is(smiling: Image.Image) -> None:
+    data = encoded(smiling, "JPEG")
+    photo = prepare("smiling.jpg", data)
+    assert photo.data == data
     assert photo.scale == 1.0
     assert photo.thumbnail is not None
     small = Image.open(io.BytesIO(base64.b64decode(photo.thumbnail.partition(",")[2])))
@@ -111,6 +112,44 @@ def test_a_phones_photo_is_sent_upright_smaller_and_without_its_metadata(smiling
     assert photo.picture().size == (LARGEST_SIDE * 3 // 4, LARGEST_SIDE)
     assert photo.scale == pytest.approx(LARGEST_SIDE / 4000)
     assert not Image.open(io.BytesIO(photo.data)).getexif()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_small_photo_is_sent_upright_and_without_its_metadata(smiling: Image.Image, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825)[1] = "N"  # where it was taken
+    exif[0x010F] = "a camera"
+    photo = prepare("small", encoded(smiling.crop((0, 0, 300, 200)), kind, exif=exif))
+    assert b"a camera" not in photo.data
+    sent = Image.open(io.BytesIO(photo.data))
+    assert not sent.getexif() and "exif" not in sent.info
+    assert (sent.size, photo.scale) == ((200, 300), 1.0)
+
+
+def test_comments_are_not_sent(smiling: Image.Image) -> None:
+    assert b"secret" not in prepare("noted.jpg", encoded(smiling, "JPEG", comment=b"secret")).data
+
+
+@pytest.mark.parametrize("kind", ["PNG", "progressive JPEG"])
+def test_what_would_be_decoded_whole_is_not_decoded_beyond_the_services_bound(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    large = Image.new("L", (5001, 5000))
+    data = encoded(large) if kind == "PNG" else encoded(large, "JPEG", progressive=True)
+
+    def decoded(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
+    photo = prepare("large", data)
+    assert (photo.data, photo.thumbnail) == (data, None)
+
+
+def test_a_large_transparent_picture_is_shrunk_onto_white() -> None:
+    photo = prepare("clear.png", encoded(Image.new("RGBA", (3000, 1500), (0, 0, 0, 0))))
+    assert photo.picture().size == (2048, 1024)
+    assert photo.picture().getpixel((1000, 500)) == (255, 255, 255)
 
 
 @pytest.mark.parametrize("data", [b"", b"no photo", photo_bytes("serious")[:2000]])
