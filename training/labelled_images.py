@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion.contract import SUFFIXES
 from emotion.labels import INPUT_SIZE, LABELS
 from training.data import DataError, Split
 
@@ -23,7 +24,6 @@ ALIASES = {
 }
 """Other names of our classes, as other data sets spell them."""
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
 
 
