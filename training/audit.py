@@ -105,7 +105,7 @@ def audit(probabilities: np.ndarray, labels: np.ndarray, groups: pd.DataFrame) -
                     continue
                 interval = binomtest(int(here.sum()), len(here)).proportion_ci(method="wilson")
                 pairs = [[int(each.sum()), int((~each).sum())] for each in (here, others)]
-                cell = {
+                cell: dict[str, Any] = {
                     "value": rounded(here.mean()),
                     "interval": [rounded(interval.low), rounded(interval.high)],
                     "others": rounded(others.mean()),
