@@ -105,7 +105,7 @@ evaluate: $(BIN)/.installed
 
 # Scores by group. METADATA=groups.csv (path, label, columns of groups) names its own faces and stands in for DATA.
 AUDIT_OUT ?= audit.json
-audit: $(BIN)/.installed
+audit: $(BIN)/.installed model_store/emotion.mar
 	$(if $(METADATA),,$(need-data))
 	$(BIN)/python -m training.audit --model $(MODEL) --out $(AUDIT_OUT) \
 		$(if $(METADATA),--data $(METADATA) --grouped,--data $(DATA) --split validation)
