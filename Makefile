@@ -13,8 +13,9 @@ STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar wheel version train compress release reports evaluate stress stress-peer pipeline framing bench \
-	bench-peers drill sbom audit-dependencies bench-client bench-capacity bench-autoscaling image image-test openapi lint policy lock clean
+.PHONY: run test serve mar wheel version train compress release reports evaluate audit stress stress-peer pipeline framing \
+	bench bench-peers bench-client bench-capacity bench-autoscaling drill sbom audit-dependencies image image-test openapi \
+	lint policy lock clean
 .DELETE_ON_ERROR:
 
 run: $(BIN)/.installed model_store/emotion.mar
@@ -94,12 +95,20 @@ reports: $(BIN)/.installed model_store/emotion.mar
 	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
 	$(BIN)/python -m training.stress --data $(DATA) --faces 1000
+	$(BIN)/python -m training.audit --data $(DATA) --out model_store/audit.json
 	$(BIN)/python -m training.model_card
 	$(BIN)/python -m tests.golden
 
 evaluate: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split $(SPLIT) --model $(MODEL) --out $(OUT)
+
+# Scores by group. METADATA=groups.csv (path, label, columns of groups) names its own faces and stands in for DATA.
+AUDIT_OUT ?= audit.json
+audit: $(BIN)/.installed model_store/emotion.mar
+	$(if $(METADATA),,$(need-data))
+	$(BIN)/python -m training.audit --model $(MODEL) --out $(AUDIT_OUT) \
+		$(if $(METADATA),--data $(METADATA) --grouped,--data $(DATA) --split validation)
 
 # Accuracy and confidence under noise, blur, compression, bad light and occlusion: stress.json, STRESS.md, stress.png.
 # MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; OPTIONS="--faces 1000" is a quick look.

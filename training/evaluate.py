@@ -7,13 +7,14 @@
 
 One view of each face unless `--mirror` averages it with its mirror image. Prints a table and writes JSON, and with
 `--plots` PNG files. Scores are given twice: on all faces, and without the images that are pixel for pixel among those
-that the model (of an ensemble, the first) was trained on.
+that the model, or any of an ensemble, was trained on.
 """
 
 import argparse
 import hashlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,7 @@ def main() -> None:
     except (DataError, FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
     classifier = members[0] if len(members) == 1 else Ensemble(members)
-    trained_on = load_fingerprints(arguments.model[0].with_name("fingerprints.npy"))
-    report = evaluate(classifier, split, trained_on, arguments.mirror)
+    report = evaluate(classifier, split, seen_in_training(arguments.model), arguments.mirror)
     report["model"]["sha256"] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in arguments.model]
     arguments.out.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print_report(report)
@@ -65,6 +65,13 @@ def load_faces(data: Path, split: str) -> Split:
     if data.is_file() and is_path_list(data):
         return load_path_list(data)
     return load_splits(data, (split,))[split]
+
+
+def seen_in_training(models: Sequence[Path]) -> np.ndarray | None:
+    """Fingerprints of the faces that any of `models` was trained on; None if those of one are not known."""
+    members = [load_fingerprints(path.with_name("fingerprints.npy")) for path in models]
+    known = [each for each in members if each is not None]
+    return np.unique(np.concatenate(known)) if len(known) == len(members) else None
 
 
 def evaluate(
@@ -90,7 +97,7 @@ def evaluate(
         "coverage": coverage(probabilities, split.labels),
     }
     report["confusion_shares"] = [
-        [_rounded(count / max(sum(row), 1)) for count in row] for row in report["confusion_matrix"]
+        [rounded(count / max(sum(row), 1)) for count in row] for row in report["confusion_matrix"]
     ]
     if trained_on is not None:
         fresh = ~np.isin(fingerprints(split.images), trained_on)
@@ -117,12 +124,12 @@ def score(probabilities: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
     support = confusion[0].sum(axis=1)
     return {
         "count": len(labels),
-        **{name: _rounded(values[name]) for name in overall},
+        **{name: rounded(values[name]) for name in overall},
         **{f"{name}_interval": _pair(intervals[name]) for name in overall},
-        "ece": _rounded(expected_calibration_error(probabilities, labels)),
+        "ece": rounded(expected_calibration_error(probabilities, labels)),
         "per_class": {
             label: {
-                **{name: _rounded(values[name][index]) for name in ("precision", "recall", "f1")},
+                **{name: rounded(values[name][index]) for name in ("precision", "recall", "f1")},
                 **{f"{name}_interval": _pair(intervals[name][:, index]) for name in ("precision", "recall", "f1")},
                 "count": int(support[index]),
             }
@@ -174,7 +181,7 @@ def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray)
         held_out = fold == each
         temperature = fit_temperature(torch.from_numpy(logits[0][~held_out]), torch.from_numpy(labels[~held_out]))
         probabilities[held_out] = np.mean([softmax(view[held_out], temperature) for view in logits], axis=0)
-    return _rounded(expected_calibration_error(probabilities, labels))
+    return rounded(expected_calibration_error(probabilities, labels))
 
 
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
@@ -209,9 +216,9 @@ def coverage(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, fl
             break
         points.append(
             {
-                "threshold": _rounded(threshold),
-                "coverage": _rounded(answered.mean()),
-                "accuracy": _rounded(correct[answered].mean()),
+                "threshold": rounded(threshold),
+                "coverage": rounded(answered.mean()),
+                "accuracy": rounded(correct[answered].mean()),
             }
         )
     return points
@@ -239,10 +246,11 @@ def print_report(report: dict[str, Any]) -> None:
 
 
 def _pair(interval: np.ndarray) -> list[float]:
-    return [_rounded(bound) for bound in interval]
+    return [rounded(bound) for bound in interval]
 
 
-def _rounded(value: float) -> float:
+def rounded(value: float) -> float:
+    """As reports give shares and scores: with 4 decimals."""
     return round(float(value), 4)
 
 

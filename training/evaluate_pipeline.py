@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from emotion.labels import LABELS
-from emotion.pipeline import Pipeline, Result
+from emotion.pipeline import Face, Pipeline, Result
 from training import third_party
 from training.artifact import load_classifier
 from training.canvas import place_on_canvas
@@ -35,7 +35,8 @@ def main() -> None:
     except (DataError, FileNotFoundError, ValueError, third_party.VerificationError) as error:
         sys.exit(f"error: {error}")
     bare = np.array([np.argmax(row) for row in pipeline.classify(list(split.images))])
-    through = predict_through_pipeline(pipeline, split.images)
+    faces = faces_through_pipeline(pipeline, split.images)
+    through = np.array([LABELS.index(face.emotion) if face else -1 for face in faces])
     found = through >= 0
     bare_accuracy, bare_found = (bare == split.labels).mean(), (bare == split.labels)[found].mean()
     through_accuracy = (through == split.labels)[found].mean()
@@ -47,14 +48,14 @@ def main() -> None:
     print(f"lost in the pipeline (against all)      {(bare_accuracy - through_accuracy) * 100:8.2f} points")
 
 
-def predict_through_pipeline(pipeline: Pipeline, images: np.ndarray) -> np.ndarray:
-    """Class index of each grey face uint8 `[N, 48, 48]`, int64 `[N]`; -1 where no face was found."""
+def faces_through_pipeline(pipeline: Pipeline, images: np.ndarray) -> list[Face | None]:
+    """What the pipeline says of each grey face uint8 `[N, 48, 48]`; None where it found none."""
     batches = range(0, len(images), BATCH)
-    predictions: list[int] = []
+    faces: list[Face | None] = []
     for start in tqdm(batches, unit="batch", disable=None):
         photos = [_encoded(face) for face in images[start : start + BATCH]]
-        predictions += [_predicted(result) for result in pipeline(photos)]
-    return np.array(predictions)
+        faces += [_largest(result) for result in pipeline(photos)]
+    return faces
 
 
 def _encoded(face: np.ndarray) -> bytes:
@@ -62,10 +63,10 @@ def _encoded(face: np.ndarray) -> bytes:
     return cv2.imencode(".png", photo, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
-def _predicted(result: Result | Exception) -> int:
+def _largest(result: Result | Exception) -> Face | None:
     if isinstance(result, Exception):
         raise result
-    return LABELS.index(result.faces[0].emotion) if result.faces else -1
+    return result.faces[0] if result.faces else None
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from emotion.contract import SUFFIXES
 from emotion.labels import INPUT_SIZE, LABELS
 from training.data import DataError, Split
 
@@ -23,7 +24,6 @@ ALIASES = {
 }
 """Other names of our classes, as other data sets spell them."""
 
-SUFFIXES = {".png", ".jpg", ".jpeg"}
 PATH_COLUMN, LABEL_COLUMN = "path", "label"
 
 
@@ -47,10 +47,25 @@ def load_path_list(file: Path) -> Split:
 
     Raises `DataError`, naming the line, for an unknown label or an image that does not decode.
     """
-    pairs = [(file.parent / path, _label_index(label, f"{file.name} line {line}")) for line, path, label in _rows(file)]
+    pairs = [
+        (file.parent / row[PATH_COLUMN], _label_index(row[LABEL_COLUMN], f"{file.name} line {line}"))
+        for line, row in _rows(file)
+    ]
     if not pairs:
         raise DataError(f"{file.name}: no rows")
     return _read(file.stem, pairs)
+
+
+def load_groups(file: Path) -> dict[str, np.ndarray]:
+    """The further columns of a CSV that `load_path_list` reads, text `[N]` each, "" for an empty cell.
+
+    Raises `DataError` if there are none.
+    """
+    rows = [row for _, row in _rows(file)]
+    names = [name for name in (rows[0] if rows else ()) if name and name not in {PATH_COLUMN, LABEL_COLUMN}]
+    if not names:
+        raise DataError(f"{file.name}: no columns of groups beside {PATH_COLUMN} and {LABEL_COLUMN}")
+    return {name.strip(): np.array([(row[name] or "").strip() for row in rows]) for name in names}
 
 
 def is_path_list(file: Path) -> bool:
@@ -61,14 +76,13 @@ def is_path_list(file: Path) -> bool:
     return {PATH_COLUMN, LABEL_COLUMN} <= columns
 
 
-def _rows(file: Path) -> Iterator[tuple[int, str, str]]:
+def _rows(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
     with file.open(encoding="utf-8", newline="") as text:
         reader = csv.DictReader(text, skipinitialspace=True)
         for row in reader:
-            path, label = row.get(PATH_COLUMN), row.get(LABEL_COLUMN)
-            if not path or not label:
+            if not row.get(PATH_COLUMN) or not row.get(LABEL_COLUMN):
                 raise DataError(f"{file.name} line {reader.line_num}: expected a path and a label, got {row}")
-            yield reader.line_num, path, label
+            yield reader.line_num, row
 
 
 def _label_index(name: str, where: str) -> int:

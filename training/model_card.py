@@ -16,6 +16,7 @@ from typing import Any
 
 import onnx
 
+from training.audit_table import found, gaps
 from training.conditions import MIDDLE
 
 MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
@@ -59,6 +60,7 @@ def model_card(folder: Path) -> str:
         classes=_classes(report),
         coverage=_coverage(report),
         stressed=_stressed(json.loads((folder / "stress.json").read_text(encoding="utf-8"))),
+        audited=_audited(json.loads((folder / "audit.json").read_text(encoding="utf-8"))),
         compression=_compression(compression),
         ece=f"{report['ece']:.3f}",
         ece_cross_fitted=f"{report['ece_cross_fitted']:.3f}",
@@ -158,6 +160,16 @@ def _stressed(report: dict[str, Any]) -> str:
         f"{data['count']:,} faces of {data['name']}, damaged in one way each, at the middle of five strengths; mean "
         f"accuracy {report['middle']['accuracy']:.1%}.\nAll strengths: `model_store/STRESS.md`.\n\n{table}"
     )
+
+
+def _audited(report: dict[str, Any]) -> str:
+    """What `training.audit` found: the gap of each way to group, without those where two meet."""
+    said = (
+        f"{report['count']:,} faces of {report['data']}, in groups of at least {report['fewest']}. {found(report)} The "
+        "widest gap between groups in points, and the worst group:"
+    )
+    text = textwrap.fill(said, width=120, break_on_hyphens=False)
+    return f"{text}\n\n{gaps(report, crossed=False)}\n\nEvery group, and where two meet: `model_store/audit.md`."
 
 
 def _compression(compression: dict[str, Any]) -> str:

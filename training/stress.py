@@ -23,7 +23,7 @@ from emotion.classifier import Classifier, softmax
 from training.artifact import load_classifier
 from training.conditions import CONDITIONS, MIDDLE, STRENGTHS, Condition, damaged
 from training.data import SPLITS, DataError, Split, some_faces
-from training.evaluate import load_faces, score
+from training.evaluate import load_faces, rounded, score
 from training.plots import save_stress
 from training.scoring import classify
 
@@ -90,8 +90,8 @@ def cell(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> dict
     return {
         **{name: scores[name] for name in ("accuracy", "accuracy_interval", "macro_f1")},
         "worst_recall": min(recalls),
-        "confidence": _rounded(confidence.mean()),
-        "overconfidence": _rounded(confidence.mean() - correct.mean()),
+        "confidence": rounded(confidence.mean()),
+        "overconfidence": rounded(confidence.mean() - correct.mean()),
         "ece": scores["ece"],
         "abstaining": [_abstaining(confidence >= threshold, correct, threshold) for threshold in ABSTAIN_BELOW],
     }
@@ -100,10 +100,10 @@ def cell(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> dict
 def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
     """Means over conditions, and the worst of them."""
     return {
-        "accuracy": _rounded(np.mean([each["accuracy"] for each in cells])),
-        "macro_f1": _rounded(np.mean([each["macro_f1"] for each in cells])),
+        "accuracy": rounded(np.mean([each["accuracy"] for each in cells])),
+        "macro_f1": rounded(np.mean([each["macro_f1"] for each in cells])),
         "worst_accuracy": min(each["accuracy"] for each in cells),
-        "overconfidence": _rounded(np.mean([each["overconfidence"] for each in cells])),
+        "overconfidence": rounded(np.mean([each["overconfidence"] for each in cells])),
         "worst_overconfidence": max(each["overconfidence"] for each in cells),
     }
 
@@ -167,14 +167,10 @@ def _abstaining(answered: np.ndarray, correct: np.ndarray, threshold: float) -> 
     wrong = ~correct
     return {
         "threshold": threshold,
-        "answered": _rounded(answered.mean()),
-        "accuracy": _rounded(correct[answered].mean()) if answered.any() else 0.0,
-        "wrong_saved": _rounded((wrong & ~answered).sum() / max(wrong.sum(), 1)),
+        "answered": rounded(answered.mean()),
+        "accuracy": rounded(correct[answered].mean()) if answered.any() else 0.0,
+        "wrong_saved": rounded((wrong & ~answered).sum() / max(wrong.sum(), 1)),
     }
-
-
-def _rounded(value: float) -> float:
-    return round(float(value), 4)
 
 
 def _parse_arguments() -> argparse.Namespace:

@@ -16,6 +16,7 @@ from typing import Any
 import onnx
 
 import emotion
+from training.audit_table import write
 from training.model_card import model_card
 from training.stress import table
 
@@ -77,8 +78,10 @@ def rename_model(folder: Path, version: str) -> bool:
         return False
     entry.value = version
     onnx.save(model, path)
-    report, compression, stress = (_read(folder / name) for name in ("report.json", "compression.json", "stress.json"))
-    stress["model"]["version"] = version
+    names = ("report.json", "compression.json", "stress.json", "audit.json")
+    report, compression, stress, audited = (_read(folder / name) for name in names)
+    stress["model"]["version"] = audited["model"] = version
+    write(audited, folder / "audit.json")
     report["model"] |= {"version": version, "sha256": [hashlib.sha256(path.read_bytes()).hexdigest()]}
     compression["points"][compression["shipped"]]["bytes"] = path.stat().st_size
     (folder / "stress.json").write_text(json.dumps(stress, indent=1) + "\n", encoding="utf-8")

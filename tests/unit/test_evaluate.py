@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,14 @@ from emotion.classifier import probabilities, softmax
 from emotion.labels import LABELS
 from tests.conftest import ROOT
 from training.artifact import load_classifier
-from training.evaluate import cross_fitted_calibration_error, expected_calibration_error, reliability, score
+from training.data import fingerprints
+from training.evaluate import (
+    cross_fitted_calibration_error,
+    expected_calibration_error,
+    reliability,
+    score,
+    seen_in_training,
+)
 from training.model_card import MODEL_STORE, _began, model_card
 from training.scoring import Ensemble
 
@@ -166,3 +174,15 @@ def test_an_ensemble_answers_with_its_members_mean() -> None:
     second = Sure(0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.4)
     answers = probabilities(Ensemble([first, second]), faces)
     np.testing.assert_allclose(answers, np.tile([0.25, 0.1, 0.1, 0.1, 0.1, 0.1, 0.25], (3, 1)))
+
+
+def test_what_any_member_of_an_ensemble_was_trained_on_counts_as_seen(tmp_path: Path, grey_faces: np.ndarray) -> None:
+    prints = fingerprints(grey_faces)
+    members = [tmp_path / name / "emotion.pt" for name in ("first", "second")]
+    for member, seen in zip(members, (prints[:1], prints[1:3]), strict=True):
+        member.parent.mkdir()
+        np.save(member.with_name("fingerprints.npy"), seen)
+    seen_by_any = seen_in_training(members)
+    assert seen_by_any is not None
+    assert set(seen_by_any) == set(prints[:3])
+    assert seen_in_training([*members, tmp_path / "unknown" / "emotion.pt"]) is None, "nothing can be left out for sure"

@@ -13,6 +13,7 @@ import emotion
 from emotion.classifier import OnnxClassifier
 from tests.conftest import MODEL, ROOT
 from training import version
+from training.audit_table import table
 from training.model_card import model_card
 
 STALE = "`make version` writes it anew"
@@ -47,13 +48,17 @@ def test_a_place_that_lost_its_version_is_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_network_of_another_version_computes_the_same(tmp_path: Path, grey_faces: np.ndarray) -> None:
-    for name in ("emotion.onnx", "report.json", "compression.json", "stress.json"):
+    for name in ("emotion.onnx", "report.json", "compression.json", "stress.json", "audit.json"):
         shutil.copy(MODEL.with_name(name), tmp_path)
     assert version.rename_model(tmp_path, "98.7.6")
     renamed, served = OnnxClassifier(tmp_path / "emotion.onnx"), OnnxClassifier(MODEL)
     assert renamed.version == "98.7.6"
     np.testing.assert_array_equal(renamed.logits(grey_faces), served.logits(grey_faces))
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["model"]["version"] == "98.7.6"
+    audited = json.loads((tmp_path / "audit.json").read_text(encoding="utf-8"))
+    assert audited["model"] == "98.7.6"
+    assert (tmp_path / "audit.md").read_text(encoding="utf-8") == table(audited)
     assert (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(tmp_path)
     assert version.rename_model(tmp_path, served.version)
-    assert (tmp_path / "emotion.onnx").read_bytes() == MODEL.read_bytes(), "and back"
+    for name in ("emotion.onnx", "audit.json"):
+        assert (tmp_path / name).read_bytes() == MODEL.with_name(name).read_bytes(), "and back"
