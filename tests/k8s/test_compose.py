@@ -45,6 +45,12 @@ def test_ports_are_published_on_loopback_only(services: Services) -> None:
     assert not any("8081" in port or "8085" in port for port in published)
 
 
+def test_a_token_in_the_environment_reaches_server_and_page(services: Services) -> None:
+    for name in ("server", "client"):
+        assert services[name]["environment"]["EMOTION_TOKEN"] == "${EMOTION_TOKEN:-}"
+    assert services["server"]["environment"]["EMOTION_OPEN"] == "yes", "its port is on loopback only"
+
+
 def test_everything_is_hardened(services: Services) -> None:
     for service in services.values():
         assert service["read_only"] is True

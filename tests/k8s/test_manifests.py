@@ -138,12 +138,25 @@ def test_pods_outlive_their_door(builds: dict[str, list[Manifest]]) -> None:
     (sidecar,) = spec["initContainers"]
     assert sidecar["restartPolicy"] == "Always", "it speaks until the end"
     (server,) = spec["containers"]
-    seconds = {each["name"]: float(each["value"].removesuffix("s")) for each in server["env"]}
+    door = [each for each in server["env"] if each["name"].startswith("DOOR_")]
+    seconds = {each["name"]: float(each["value"].removesuffix("s")) for each in door}
     assert seconds["DOOR_LEAVING"] > server["readinessProbe"]["periodSeconds"]
     java = 10
     assert spec["terminationGracePeriodSeconds"] > seconds["DOOR_LEAVING"] + seconds["DOOR_GRACE"] + java
     assert server["readinessProbe"]["httpGet"] == {"path": "/ping", "port": 8080}
     assert "lifecycle" not in server, "nothing must come before the door hears SIGTERM"
+
+
+def test_no_service_is_open_but_where_it_says_so(builds: dict[str, list[Manifest]]) -> None:
+    """Server and page read one Secret; without it the server starts only in `dev`, which nobody else reaches."""
+    for name, built in builds.items():
+        for part in ("emotion-server", "emotion-client"):
+            (container,) = find(built, "Deployment", part)["spec"]["template"]["spec"]["containers"]
+            variables = {each["name"]: each for each in container["env"]}
+            secret = {"name": "emotion-token", "key": "token", "optional": True}
+            assert variables["EMOTION_TOKEN"]["valueFrom"] == {"secretKeyRef": secret}
+            if part == "emotion-server":
+                assert ("EMOTION_OPEN" in variables) == (name == "dev"), name
 
 
 def test_nothing_but_the_documented_ports_is_offered(builds: dict[str, list[Manifest]]) -> None:
