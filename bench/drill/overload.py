@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.drill.rows import Row
-from bench.service import one_face, saturate
+from bench.load import Request, saturate
+from bench.service import one_face
 from serving.addresses import Addresses
 from tests.integration.commands import running
 from tests.integration.conftest import free_addresses
@@ -71,7 +72,7 @@ def overload(folder: Path, seconds: float) -> Iterator[Row]:
     addresses = free_addresses()
     photo = one_face(640, 480)
     with running(folder, addresses):
-        capacity, _ = saturate(photo, addresses.door, 16, min(seconds, 10))
+        capacity, _ = saturate(Request(addresses.door, photo), 16, min(seconds, 10))
         usual = lone(addresses, photo)
         outcome = asyncio.run(flood(addresses.door, photo, TIMES * capacity, seconds))
         ended = time.perf_counter()
