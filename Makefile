@@ -140,7 +140,7 @@ bench: $(BIN)/.installed model_store/emotion.mar
 
 # What the service must bear: broken files, four times its load, faults, stops, a long day; a table row each. An hour.
 drill: $(BIN)/.installed model_store/emotion.mar
-	$(BIN)/python -m bench.drill $(OPTIONS)
+	$(BIN)/python -m tests.drill $(OPTIONS)
 
 # This service beside LitServe and deepface's REST API, each in an environment of its own: bench/peers/RESULTS.md.
 bench-peers: $(BIN)/.installed model_store/emotion.mar .venv-peers/litserve/.installed .venv-peers/deepface/.installed

@@ -47,7 +47,7 @@ def test_ports_are_published_on_loopback_only(services: Services) -> None:
 
 def test_a_token_in_the_environment_reaches_server_and_page(services: Services) -> None:
     for name in ("server", "client"):
-        assert services[name]["environment"]["EMOTION_TOKEN"] == "${EMOTION_TOKEN:-}"
+        assert services[name]["environment"]["EMOTION_TOKEN"] == "${EMOTION_TOKEN:-}"  # noqa: S105
     assert services["server"]["environment"]["EMOTION_OPEN"] == "yes", "its port is on loopback only"
 
 

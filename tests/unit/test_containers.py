@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.drill import fuzz
 from emotion import containers, image
 from emotion.containers import MAX_PARTS, rebuilt
 from emotion.contract import MAX_BODY, MAX_PIXELS, MAX_SIDE
@@ -24,6 +23,7 @@ from emotion.image import decode
 from serving.addresses import Addresses
 from serving.torchserve import _environment
 from tests.conftest import ROOT, encoded
+from tests.drill import fuzz
 
 ORIENTATION = 0x0112
 GIF = b"GIF89a, of no known kind"
@@ -348,7 +348,7 @@ print(decoded(5000, 5000), decoded(5001, 5000), decoded(16, 16384), decoded(16, 
 
 def test_files_broken_at_random_raise_nothing_but_our_errors() -> None:
     """In a process of its own: what is looked for may also end it."""
-    command = [sys.executable, "-m", "bench.drill.fuzz", "--files", "2000", "--seed", "1"]
+    command = [sys.executable, "-m", "tests.drill.fuzz", "--files", "2000", "--seed", "1"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, (result.returncode, result.stderr[-2000:])
     assert re.match(r"2000 files: [1-9]\d+ decoded, .*; 0 failures;", result.stdout), result.stdout

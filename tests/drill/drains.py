@@ -4,8 +4,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.drill.rows import Row
 from bench.service import one_face
+from tests.drill.rows import Row
 from tests.integration.commands import running
 from tests.integration.conftest import free_addresses
 from tests.integration.senders import senders

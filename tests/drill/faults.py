@@ -13,11 +13,11 @@ from pathlib import Path
 
 import psutil
 
-from bench.drill.rows import Row
 from bench.service import one_face
 from serving.addresses import Addresses
 from serving.torchserve import ARCHIVE
 from tests.conftest import ROOT
+from tests.drill.rows import Row
 from tests.integration.commands import Command, port_options, running
 from tests.integration.conftest import free_addresses
 from tests.integration.senders import Account, senders
@@ -89,7 +89,7 @@ def timed(addresses: Addresses) -> Iterator[Account]:
 
 def at_start(name: str, settings: dict[str, str], archive: Path | None = None, descriptors: int = 0) -> Row:
     """The service either starts or ends by itself, with a word that says why."""
-    command = [sys.executable, "-m", "bench.drill.start", *port_options(free_addresses())]
+    command = [sys.executable, "-m", "tests.drill.start", *port_options(free_addresses())]
     if archive:
         command += ["--archive", str(archive)]
     if descriptors:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.drill.rows import Row
 from bench.load import Request, saturate
 from bench.service import one_face
 from serving.addresses import Addresses
+from tests.drill.rows import Row
 from tests.integration.commands import running
 from tests.integration.conftest import free_addresses
 

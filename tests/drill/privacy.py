@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from bench.drill.rows import Row
+from tests.drill.rows import Row
 from tests.integration.commands import Command, running
 from tests.integration.conftest import free_addresses
 from tests.integration.test_privacy import MARK, WAYS, contents, disguises, marked, scraped

@@ -1,7 +1,7 @@
-"""Everything that the service must bear, one table row each: `python -m bench.drill`, or `make drill`.
+"""Everything that the service must bear, one table row each: `python -m tests.drill`, or `make drill`.
 
-    python -m bench.drill --only overload faults
-    python -m bench.drill --quick     # the same in a tenth of the time
+    python -m tests.drill --only overload faults
+    python -m tests.drill --quick     # the same in a tenth of the time
 
 Ends with 1 where a bound was not kept. Some faults need root, to mount a small disk.
 """
@@ -13,12 +13,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.drill.drains import drains
-from bench.drill.faults import faults
-from bench.drill.overload import overload
-from bench.drill.privacy import privacy
-from bench.drill.rows import HEAD, Row
-from bench.drill.soak import soak
+from tests.drill.drains import drains
+from tests.drill.faults import faults
+from tests.drill.overload import overload
+from tests.drill.privacy import privacy
+from tests.drill.rows import HEAD, Row
+from tests.drill.soak import soak
 
 Drill = Callable[[Path, bool], Iterator[Row]]
 
@@ -26,7 +26,7 @@ Drill = Callable[[Path, bool], Iterator[Row]]
 def fuzz(_: Path, quick: bool) -> Iterator[Row]:
     """In a process of its own: a crash must not end the drill."""
     files = 2_400 if quick else 24_000
-    command = [sys.executable, "-m", "bench.drill.fuzz", "--files", str(files)]
+    command = [sys.executable, "-m", "tests.drill.fuzz", "--files", str(files)]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     said = (ended.stdout.strip().splitlines() or [f"ended with status {ended.returncode}"])[-1]
     yield Row("files broken at random", files, int(ended.returncode != 0), said, ended.returncode == 0)

@@ -1,4 +1,4 @@
-"""Files broken at random, decoded as the service would: `python -m bench.drill.fuzz --files 24000`.
+"""Files broken at random, decoded as the service would: `python -m tests.drill.fuzz --files 24000`.
 
 Each is decoded or refused with an `ImageError`; another exception, or an end of the process, is a failure. The same
 seed makes the same files. Before each file its number is written to `--progress`, so that a crash names its cause.

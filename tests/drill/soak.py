@@ -6,8 +6,8 @@ from pathlib import Path
 
 import psutil
 
-from bench.drill.rows import Row
 from bench.service import one_face
+from tests.drill.rows import Row
 from tests.integration.commands import Command, running
 from tests.integration.conftest import free_addresses
 from tests.integration.senders import senders
