@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -116,21 +117,34 @@ class Pipeline:
         """
         details = [detail] * len(images) if isinstance(detail, str) else detail
         prepared = [self._prepare(data, wanted) for data, wanted in zip(images, details, strict=True)]
-        crops = [crop for image in prepared if isinstance(image, _Prepared) for crop in image.crops]
         clock: dict[str, float] = {}
         with _timed(clock, "classify"):
-            answers = iter(self.classify(crops))
+            answers = iter(self._classify([image for image in prepared if isinstance(image, _Prepared)]))
         results: list[Result | ImageError] = []
         for image in prepared:
             if isinstance(image, ImageError):
                 results.append(image)
                 continue
-            faces = tuple(Face(*found, next(answers)) for found in image.faces)
+            answer = next(answers)
+            if isinstance(answer, ImageError):
+                results.append(answer)
+                continue
+            faces = tuple(Face(*found, row) for found, row in zip(image.faces, answer, strict=True))
             timings = image.timings_ms | ({"classify": clock["classify"]} if faces else {"classify": 0.0})
             results.append(
                 Result(image.width, image.height, faces, timings, image.detail, image.turned, image.left_out)
             )
         return results
+
+    def _classify(self, images: "Sequence[_Prepared]") -> "list[list[tuple[float, ...]] | ImageError]":
+        """For each image the answers about its faces; where they cannot be had together, each image is tried alone."""
+        try:
+            answers = iter(self.classify([crop for image in images for crop in image.crops]))
+        except Exception as error:
+            if len(images) == 1:
+                return [_unforeseen(error)]
+            return [answer for image in images for answer in self._classify([image])]
+        return [list(islice(answers, len(image.crops))) for image in images]
 
     def classify(self, crops: Sequence[np.ndarray]) -> list[tuple[float, ...]]:
         """Calibrated probabilities, in the order of `LABELS`, for grey crops uint8 `[48, 48]`."""
@@ -162,23 +176,19 @@ class Pipeline:
                     read = [_enlarged_box(face, image.reduction // finer.reduction) for face in read]
                     photo, image = Pyramid(finer.pixels).turned(turned // 90), finer
                 aligned = [self._aligner.align(photo, face) for face in read]
+            height, width = image.pixels.shape[:2]
+            faces = [
+                (
+                    _enlarged_box(sent_box(face, turned, width, height), image.reduction),
+                    _enlarged_landmarks(sent_landmarks(landmarks, turned, width, height), image.reduction),
+                    measure(crop, face, landmarks, photo.width, photo.height, image.reduction),
+                )
+                for face, (landmarks, crop) in zip(read, aligned, strict=True)
+            ]
         except ImageError as error:
             return error
         except Exception as error:
-            # Unforeseen, so the cause is unknown; but the batch's other images must not fail with this one. The
-            # exception's text is not logged: it may quote the photo.
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            LOGGER.error("%s in %s:%s", type(error).__name__, Path(where.filename).name, where.lineno)
-            return InvalidImage("the image cannot be processed")
-        height, width = image.pixels.shape[:2]
-        faces = [
-            (
-                _enlarged_box(sent_box(face, turned, width, height), image.reduction),
-                _enlarged_landmarks(sent_landmarks(landmarks, turned, width, height), image.reduction),
-                measure(crop, face, landmarks, photo.width, photo.height, image.reduction),
-            )
-            for face, (landmarks, crop) in zip(read, aligned, strict=True)
-        ]
+            return _unforeseen(error)
         crops = [crop for _, crop in aligned]
         left_out = len(found) - len(read)
         return _Prepared(image.width, image.height, faces, crops, timings, detail, turned, left_out)
@@ -196,6 +206,16 @@ class _Prepared:
     detail: Detail
     turned: Turn
     left_out: int
+
+
+def _unforeseen(error: Exception) -> ImageError:
+    """What stands in place of a photo's result, as its batch must not fail with it.
+
+    The exception's text is not logged: it may quote the photo.
+    """
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    LOGGER.error("%s in %s:%s", type(error).__name__, Path(where.filename).name, where.lineno)
+    return InvalidImage("the image cannot be processed")
 
 
 def _finer(data: bytes | bytearray, image: Decoded, faces: list[Detection], detail: Detail) -> Decoded:

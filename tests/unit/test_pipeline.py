@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -177,6 +178,23 @@ def test_results_are_those_of_the_committed_model(pipeline: Pipeline) -> None:
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"emotion\.onnx.*make wheel"):
         Pipeline.load(tmp_path)
+
+
+def test_a_network_that_fails_on_one_photo_answers_the_others(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = pipeline.classify
+
+    def classify(crops: Sequence[np.ndarray]) -> list[tuple[float, ...]]:
+        if len(crops) >= GROUP_FACES:
+            raise RuntimeError("as if the faces of the group were at fault")
+        return whole(crops)
+
+    monkeypatch.setattr(pipeline, "classify", classify)
+    good, failed, empty = pipeline([photo_bytes(name) for name in ("smiling", "group", "landscape")])
+    assert isinstance(good, Result) and len(good.faces) == 1
+    assert isinstance(failed, InvalidImage)
+    assert isinstance(empty, Result) and not empty.faces
 
 
 def test_an_unforeseen_error_is_one_photos(
