@@ -88,7 +88,7 @@ def choose_and_wait(browser: Browser, url: str, photo: Path) -> float:
             input.addEventListener("change", () => { started.at = performance.now(); }, { once: true, capture: true });
             window.annotated = new Promise((resolve) => {
                 const look = () => {
-                    const picture = document.querySelector('img[alt^="The photo with"]');
+                    const picture = document.querySelector('img[alt^="The photo with 1 marked face"]');
                     if (picture?.complete && picture.naturalWidth) resolve(performance.now() - started.at);
                     else requestAnimationFrame(look);
                 };

@@ -1,11 +1,12 @@
 """Interactive charts; each has its numbers beside it or in its tooltips."""
 
+import math
 from collections.abc import Sequence
 
 import altair as alt
 
 from client.api import Answer
-from client.report import Report
+from client.report import PeerStress, Report, Stress
 
 STAGES = {
     "upload": "upload",
@@ -133,6 +134,84 @@ def coverage(report: Report) -> alt.Chart:
         )
         .properties(height=HEIGHT)
     )
+
+
+AS_THEY_ARE = "as they are"
+
+
+def stress(report: Stress, peer: PeerStress | None) -> alt.LayerChart:
+    """Accuracy under each condition at the middle strength, with its 95 % interval, and the peer's."""
+    cells = {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+    ours = [
+        {
+            "condition": name,
+            "model": report.model.name,
+            "accuracy": cell.accuracy,
+            "low": cell.accuracy_interval[0],
+            "high": cell.accuracy_interval[1],
+        }
+        for name, cell in cells.items()
+    ]
+    theirs = []
+    if peer is not None:
+        measured = {AS_THEY_ARE: peer.clean} | {each.name: peer.middle(each.name) for each in report.conditions}
+        theirs = [
+            {"condition": name, "model": peer.model.name, "accuracy": accuracy}
+            for name, accuracy in measured.items()
+            if accuracy is not None
+        ]
+    best_first = sorted(cells, key=lambda name: cells[name].accuracy, reverse=True)
+    models = [report.model.name, *([peer.model.name] if peer else [])]
+    condition = alt.Y(
+        "condition:N", sort=best_first, title=None, axis=alt.Axis(grid=True, labelLimit=200, labelOverlap=False)
+    )
+    intervals = (
+        alt.Chart(alt.Data(values=ours))
+        .mark_rule(color="gray", strokeWidth=1.5)
+        .encode(y=condition, x=alt.X("low:Q", title="accuracy"), x2="high:Q")
+    )
+    dots = (
+        alt.Chart(alt.Data(values=ours + theirs))
+        .mark_point(filled=True, size=80, opacity=1)
+        .encode(
+            y=condition,
+            x=alt.X("accuracy:Q", title="accuracy", axis=alt.Axis(format="%"), scale=alt.Scale(zero=False)),
+            color=alt.Color("model:N", sort=models, title=None, legend=alt.Legend(orient="top")),
+            shape=alt.Shape("model:N", sort=models, title=None),
+            tooltip=["condition:N", "model:N", alt.Tooltip("accuracy:Q", format=".1%")],
+        )
+    )
+    return (intervals + dots).properties(height=24 * len(cells))
+
+
+def stress_confidence(report: Stress) -> alt.LayerChart:
+    """Accuracy against mean stated confidence, a point for each condition at the middle strength."""
+    cells = {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+    points = [
+        {"condition": name, "confidence": cell.confidence, "accuracy": cell.accuracy} for name, cell in cells.items()
+    ]
+    values = [value for cell in cells.values() for value in (cell.confidence, cell.accuracy)]
+    ends = [math.floor(min(values) * 20) / 20, math.ceil(max(values) * 20) / 20]
+    both, percent = alt.Scale(domain=ends), alt.Axis(format="%")
+    diagonal = (
+        alt.Chart(alt.Data(values=[{"at": end} for end in ends]))
+        .mark_line(strokeDash=[4, 4], color="gray")
+        .encode(x=alt.X("at:Q", scale=both), y=alt.Y("at:Q", scale=both))
+    )
+    dots = (
+        alt.Chart(alt.Data(values=points))
+        .mark_circle(size=70, opacity=1)
+        .encode(
+            x=alt.X("confidence:Q", title="stated confidence, mean", scale=both, axis=percent),
+            y=alt.Y("accuracy:Q", title="accuracy", scale=both, axis=percent),
+            tooltip=[
+                "condition:N",
+                alt.Tooltip("confidence:Q", format=".1%"),
+                alt.Tooltip("accuracy:Q", format=".1%"),
+            ],
+        )
+    )
+    return (diagonal + dots).properties(height=HEIGHT + 80)
 
 
 def round_trips(answers: Sequence[Answer]) -> alt.Chart:

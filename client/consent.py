@@ -8,7 +8,7 @@ NOTICE = (
     "- **An expression is not a feeling.** The model reads how a face looks, and it is often wrong.\n"
     "- **Only with consent.** Use photos whose people agreed to it; never for surveillance, hiring, schools or the "
     "workplace. This is an emotion recognition system in the sense of the European AI Act: whoever shows it to people "
-    "must tell them."
+    "must tell them. The full text is on the page “Privacy and limits”."
 )
 
 
@@ -17,9 +17,8 @@ def acknowledged() -> bool:
     if st.session_state.get("acknowledged"):
         return True
     with st.container(border=True):
-        st.subheader("Before you begin")
+        st.markdown("**Before your first photo**")
         st.markdown(NOTICE)
-        st.caption("The full text is on the page “Privacy and limits”.")
         # A callback runs before the page does, so the notice is gone at once.
         st.button("I understand", on_click=_acknowledge, icon=":material/check:")
     return False

@@ -16,8 +16,11 @@ CROP_WIDTH = 104
 """Pixels; otherwise a phone would stretch the crop over the whole screen."""
 
 
-def show(image: Image.Image, found: tuple[Face, ...], threshold: float) -> int | None:
-    """The cards of the faces in `image`; returns the number, from 1, of the one in focus, or None if all are shown."""
+def show(image: Image.Image, found: tuple[Face, ...], threshold: float, *, columns: int = 1) -> int | None:
+    """The cards of the faces in `image`; returns the number, from 1, of the one in focus, or None if all are shown.
+
+    `columns`: how many cards stand side by side.
+    """
     if not found:
         st.info(
             "No face was found. Faces should look towards the camera, be lit, and be at least 20 pixels wide; "
@@ -26,9 +29,11 @@ def show(image: Image.Image, found: tuple[Face, ...], threshold: float) -> int |
         )
         return None
     focus = _choose(found, threshold) if len(found) > 1 else None
+    slots = st.columns(columns if focus is None else 1)
     for number, face in enumerate(found, start=1):
         if focus in {None, number}:
-            _card(image, number, face, threshold, bars=focus == number or len(found) <= MOST_CARDS)
+            with slots[(number - 1) % len(slots)]:
+                _card(image, number, face, threshold, bars=focus == number or len(found) <= MOST_CARDS)
     return focus
 
 

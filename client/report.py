@@ -105,12 +105,88 @@ class Compression(_Part):
     shipped: str
 
 
+class Clean(_Part):
+    """The faces as they are: accuracy and mean stated confidence."""
+
+    accuracy: float
+    accuracy_interval: Interval
+    confidence: float
+
+
+class StressCell(Clean):
+    """The same at one strength of a condition."""
+
+    strength: float
+
+
+class Condition(_Part):
+    """A way to damage faces, at five strengths from the weakest to the strongest; `trained`: training knows it."""
+
+    name: str
+    unit: str
+    trained: bool
+    cells: tuple[StressCell, ...]
+
+    @property
+    def middle(self) -> StressCell:
+        """The cell of the middle strength."""
+        return self.cells[len(self.cells) // 2]
+
+
+class MiddleScores(_Part):
+    """Means over the conditions at the middle strength; `worst_…`: of the worst of them."""
+
+    accuracy: float
+    worst_accuracy: float
+    overconfidence: float
+    worst_overconfidence: float
+
+
+class StressData(Data):
+    """Which faces were damaged."""
+
+    count: int
+
+
+class Stress(_Part):
+    """`stress.json`."""
+
+    model: ModelName
+    data: StressData
+    clean: Clean
+    middle: MiddleScores
+    conditions: tuple[Condition, ...]
+
+
+class PeerStress(_Part):
+    """`stress-fer.json`: the accuracies of another library on the same faces, by condition, weakest first."""
+
+    model: ModelName
+    clean: float
+    conditions: dict[str, tuple[float, ...]]
+
+    def middle(self, condition: str) -> float | None:
+        """Accuracy at the middle strength; None where it was not measured."""
+        cells = self.conditions.get(condition)
+        return cells[len(cells) // 2] if cells else None
+
+
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
 def load_report(folder: Path) -> Report | None:
     """The evaluation report, or None if there is none that can be read."""
     return _load(folder / "report.json", Report)
+
+
+def load_stress(folder: Path) -> Stress | None:
+    """The stress report, or None if there is none that can be read."""
+    return _load(folder / "stress.json", Stress)
+
+
+def load_peer_stress(folder: Path) -> PeerStress | None:
+    """The peer's, or None if there is none that can be read."""
+    return _load(folder / "stress-fer.json", PeerStress)
 
 
 def load_compression(folder: Path) -> Compression | None:

@@ -65,24 +65,27 @@ def remembered(name: str, default: object, **options: Any) -> dict[str, Any]:
 
     Streamlit forgets a widget's value when another page is shown; a copy is kept beside it.
     """
-    key = f"widget {name}"
+    key, copy = f"widget {name}", f"kept {name}"
     if key not in st.session_state:
-        st.session_state[key] = recall(name, default)
+        st.session_state[key] = st.session_state.get(copy, default)
 
     def keep() -> None:
-        st.session_state[f"kept {name}"] = st.session_state[key]
+        st.session_state[copy] = st.session_state[key]
 
     return {"key": key, "on_change": keep, **options}
 
 
-def recall(name: str, default: Any) -> Any:
-    """The value of the `remembered` widget, whether or not it is on the page now."""
-    return st.session_state.get(f"kept {name}", default)
+def sample() -> str | None:
+    """Title of the sample that the user chose."""
+    chosen: str | None = st.session_state.get("sample")
+    return chosen
 
 
-def remember(name: str, value: object) -> None:
-    """Set the `remembered` widget; only in a callback, before the widget is drawn."""
-    st.session_state[f"kept {name}"] = st.session_state[f"widget {name}"] = value
+def choose_sample(title: str | None) -> None:
+    """Show this sample, after the user's own photos if there are any; with None, no sample."""
+    st.session_state.sample = title
+    if title is not None:
+        st.session_state.shown = len(photos())
 
 
 def fresh_key(name: str) -> str:

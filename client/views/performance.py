@@ -3,7 +3,17 @@
 import streamlit as st
 
 from client import charts, session
-from client.report import Compression, Interval, Report, load_compression, load_report
+from client.report import (
+    Compression,
+    Interval,
+    PeerStress,
+    Report,
+    Stress,
+    load_compression,
+    load_peer_stress,
+    load_report,
+    load_stress,
+)
 
 
 def show() -> None:
@@ -23,6 +33,8 @@ def show() -> None:
         _reliability(report)
     with right:
         _coverage(report)
+    if (stress := load_stress(folder)) is not None:
+        _stress(stress, load_peer_stress(folder))
     if compression is not None:
         _compression(compression)
 
@@ -73,7 +85,7 @@ def _classes(report: Report) -> None:
         with st.expander("The numbers"):
             st.dataframe(rows, hide_index=True, alt="Precision, recall, F1 and number of faces of each emotion")
     with right:
-        st.subheader("What is taken for what")
+        st.subheader("Which expressions get confused")
         st.write("Rows: what faces are labelled as. Columns: what the model says. The diagonal is what it gets right.")
         st.altair_chart(
             charts.confusion(report), alt="Confusion matrix: share of each labelled emotion by what the model says"
@@ -84,7 +96,7 @@ def _reliability(report: Report) -> None:
     st.subheader("Can its confidence be believed?")
     st.write(
         "Where points lie on the dashed line, a face that is called “happy, 80 %” is happy in 80 of 100 cases. "
-        f"On average the two differ by {report.ece:.1%}."
+        f"On average the two differ by {report.ece * 100:.1f} percentage points."
     )
     st.altair_chart(
         charts.reliability(report), alt="Accuracy against stated confidence, in bins; close to the diagonal"
@@ -92,13 +104,54 @@ def _reliability(report: Report) -> None:
 
 
 def _coverage(report: Report) -> None:
-    st.subheader("What leaving out uncertain faces buys")
+    st.subheader("Higher threshold: fewer answers, more of them right")
     st.write(
         "Answer only above a confidence: the further left, the fewer faces are answered, and the more of them rightly."
     )
     st.altair_chart(
         charts.coverage(report), alt="Accuracy on the faces answered against the share of faces that are answered"
     )
+
+
+def _stress(stress: Stress, peer: PeerStress | None) -> None:
+    st.subheader("How much does it take?")
+    middle = stress.middle
+    beside = f" Beside it the library {peer.model.name} {peer.model.version} on the same faces." if peer else ""
+    st.write(
+        f"{stress.data.count:,} faces of {stress.data.name}, each damaged in {len(stress.conditions)} ways; here at "
+        f"the middle of five strengths. {stress.model.name.capitalize()} {stress.model.version} is right on "
+        f"{middle.accuracy:.1%} of them on average and on {middle.worst_accuracy:.1%} under the worst condition; "
+        f"{stress.clean.accuracy:.1%} as they are.{beside}"
+    )
+    left, right = st.columns([3, 2], gap="large")
+    with left:
+        st.altair_chart(
+            charts.stress(stress, peer), alt="Accuracy under each condition at the middle strength; the table has it"
+        )
+    with right:
+        st.write(
+            "A point for each condition. Below the dashed line the model is surer than it is right: by "
+            f"{middle.overconfidence * 100:.1f} percentage points on average, "
+            f"{middle.worst_overconfidence * 100:.1f} at worst."
+        )
+        st.altair_chart(charts.stress_confidence(stress), alt="Accuracy against stated confidence under each condition")
+    with st.expander("The numbers"):
+        rows = [
+            {
+                "condition": each.name,
+                "middle strength": f"{each.middle.strength:g} {each.unit}",
+                "known from training": "yes" if each.trained else "no",
+                "accuracy": f"{each.middle.accuracy:.1%} ({_interval(each.middle.accuracy_interval)})",
+                "stated confidence": f"{each.middle.confidence:.1%}",
+                **({peer.model.name: _percent(peer.middle(each.name))} if peer else {}),
+            }
+            for each in stress.conditions
+        ]
+        st.dataframe(rows, hide_index=True, alt="Accuracy and stated confidence under each condition")
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
 
 
 def _compression(compression: Compression) -> None:

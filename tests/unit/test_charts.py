@@ -6,12 +6,14 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from client import charts
-from client.report import Report
+from client.report import PeerStress, Report, Stress
 from training import plots
 from training.model_card import MODEL_STORE
 
 REPORT = json.loads((MODEL_STORE / "report.json").read_text(encoding="utf-8"))
 SHOWN = Report.model_validate(REPORT)
+STRESS = json.loads((MODEL_STORE / "stress.json").read_text(encoding="utf-8"))
+PEER = json.loads((MODEL_STORE / "stress-fer.json").read_text(encoding="utf-8"))
 
 
 def test_reliability() -> None:
@@ -37,3 +39,24 @@ def test_confusion() -> None:
         f"{each['share']:.0%}\n{each['faces']}" for each in cells
     ]
     plt.close(figure)
+
+
+def test_stress() -> None:
+    """The middle one of five strengths, of both models."""
+    stress, peer = Stress.model_validate(STRESS), PeerStress.model_validate(PEER)
+    intervals, dots = charts.stress(stress, peer).to_dict()["layer"]
+    ours = {each["name"]: each["cells"][2] for each in STRESS["conditions"]} | {"as they are": STRESS["clean"]}
+    theirs = {name: row[2] for name, row in PEER["conditions"].items()} | {"as they are": PEER["clean"]}
+    assert {each["condition"]: [each["low"], each["high"]] for each in intervals["data"]["values"]} == {
+        name: cell["accuracy_interval"] for name, cell in ours.items()
+    }
+    shown = {(each["model"], each["condition"]): each["accuracy"] for each in dots["data"]["values"]}
+    assert shown == {("emotion", name): cell["accuracy"] for name, cell in ours.items()} | {
+        ("fer", name): accuracy for name, accuracy in theirs.items()
+    }
+    alone = charts.stress(stress, None).to_dict()["layer"][1]["data"]["values"]
+    assert {each["model"] for each in alone} == {"emotion"}
+    points = charts.stress_confidence(stress).to_dict()["layer"][1]["data"]["values"]
+    assert {each["condition"]: (each["confidence"], each["accuracy"]) for each in points} == {
+        name: (cell["confidence"], cell["accuracy"]) for name, cell in ours.items()
+    }

@@ -8,8 +8,9 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from client.photos import prepare
-from client.report import load_compression, load_report
+from client.report import load_compression, load_peer_stress, load_report, load_stress
 from client.results import EMOTIONS
+from client.samples import FOLDER, samples
 from client.settings import Settings
 from tests.conftest import ROOT, photo_bytes
 from tests.unit.local_service import Service, analysis, face
@@ -61,7 +62,7 @@ def test_nothing_can_be_uploaded_before_the_notice_is_acknowledged(
         assert word in texts(page)
     page.button[0].click().run()
     assert page.file_uploader
-    assert "Before you begin" not in texts(page)
+    assert "Before your first photo" not in texts(page)
 
 
 def test_an_uploaded_photo_shows_its_faces_and_the_time(page: AppTest) -> None:
@@ -114,8 +115,7 @@ def test_work_is_kept_on_other_pages_and_in_other_ways_of_giving_photos(page: Ap
     switch(page, "privacy")
     switch(page, "analyse")
     assert "**1 · Happy**" in texts(page) and page.slider[0].value == 60
-    page.button_group[0].set_value("Samples").run()
-    page.button_group[1].set_value(["Grace Hopper"]).run()
+    sample_button(page, "Grace Hopper").click().run()
     page.button_group[0].set_value("Camera").run()
     switch(page, "service")
     switch(page, "analyse")
@@ -129,6 +129,7 @@ def test_everything_is_cleared_at_once(page: AppTest) -> None:
     button(page, "Clear everything").click().run()
     assert not page.exception
     assert not page.session_state["photos"] and not page.session_state["outcomes"]
+    assert "an example" in texts(page)
     assert page.file_uploader, "the notice stays acknowledged"
     assert "**1 · Happy**" not in texts(page)
 
@@ -222,14 +223,37 @@ def test_a_server_away_is_shown_with_what_to_do(monkeypatch: pytest.MonkeyPatch)
     assert "no connection" in page.error[0].value
 
 
-def test_a_sample_needs_no_photo_of_ones_own(page: AppTest, service: Service) -> None:
-    page.button_group[0].set_value("Samples").run()
-    assert not page.file_uploader
-    page.button_group[1].set_value(["Grace Hopper"]).run()
-    assert not page.exception
-    sample = ROOT / "client" / "samples" / "Grace-Hopper.jpg"
-    assert service.received == prepare(sample.name, sample.read_bytes()).data
-    assert "**1 · Happy**" in texts(page)
+def sample_button(page: AppTest, title: str) -> Button:
+    return page.button(key=f"sample{list(samples()).index(title)}")
+
+
+def test_an_example_stands_there_without_the_service(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", service.url)
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    assert "2 faces, largest first · an example, read beforehand" in texts(page)
+    assert "**1 · Neutral**" in texts(page) and "**2 · Happy**" in texts(page)
+    assert service.requests == 0
+
+
+def test_a_sample_needs_no_notice_and_no_photo_of_ones_own(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", service.url)
+    page = AppTest.from_file(str(APP), default_timeout=30).run()
+    sample_button(page, "Grace Hopper").click().run()
+    assert not page.exception and not page.file_uploader
+    sample = samples()["Grace Hopper"]
+    assert service.received == prepare(sample.path.name, sample.path.read_bytes()).data
+    assert "**1 · Happy**" in texts(page) and "an example" not in texts(page)
+    assert "Source: United States Navy" in sample_button(page, "Grace Hopper").help
+    button(page, "I understand").click().run()
+    upload_one(page, photo_bytes("smiling"))
+    assert not page.dataframe, "the first photo of one's own takes the sample's place"
+    assert list(page.session_state["outcomes"]) == [f"{key} standard" for key in page.session_state["photos"]]
+
+
+def test_every_sample_has_its_source() -> None:
+    assert 6 <= len(samples()) <= 9
+    assert {sample.path.name for sample in samples().values()} == {path.name for path in FOLDER.glob("*.jpg")}
+    assert all(sample.source for sample in samples().values())
 
 
 def test_the_camera_is_asked_for_only_when_it_is_chosen(page: AppTest) -> None:
@@ -263,9 +287,14 @@ def test_performance_shows_the_committed_reports(page: AppTest) -> None:
     shown = {metric.label: metric.value for metric in page.metric}
     assert shown["Accuracy"] == f"{report.accuracy:.1%}"
     assert set(shown) == {"Accuracy", "Precision", "Recall", "F1"}
-    assert len(page.get("vega_lite_chart")) == 4
-    classes, networks = (table.value for table in page.dataframe)
+    assert len(page.get("vega_lite_chart")) == 6
+    classes, conditions, networks = (table.value for table in page.dataframe)
     assert set(classes["emotion"]) == set(EMOTIONS)
+    stress, peer = load_stress(Settings().reports), load_peer_stress(Settings().reports)
+    assert stress is not None and peer is not None
+    assert list(conditions["condition"]) == [each.name for each in stress.conditions]
+    assert list(conditions["fer"]) == [f"{row[2]:.1%}" for row in peer.conditions.values()]
+    assert f"{stress.middle.accuracy:.1%} of them on average" in texts(page)
     assert f"{compression.shipped} (served)" in set(networks["network"])
 
 

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from client.samples import EXAMPLE, example_path
 from emotion.alignment import Framing, Landmarks, crop, extract_square
-from emotion.contract import STAGES, STANDARD, Detail
+from emotion.contract import STAGES, STANDARD, Analysis, Detail
 from emotion.detection import Detection
 from emotion.errors import InvalidImage, UnsupportedFormat
 from emotion.labels import LABELS
@@ -173,6 +174,18 @@ def test_results_are_those_of_the_committed_model(pipeline: Pipeline) -> None:
             assert [box.x, box.y, box.width, box.height] == pytest.approx(expected["box"], abs=1), name
             assert face.emotion == expected["emotion"], name
             assert face.probabilities == pytest.approx(expected["probabilities"], abs=0.02), name
+
+
+def test_the_pages_example_is_what_the_model_says(pipeline: Pipeline) -> None:
+    (result,) = analyse(pipeline, example_path().read_bytes())
+    expected = Analysis.model_validate_json(EXAMPLE.read_bytes())
+    assert (result.width, result.height) == (expected.image.width, expected.image.height)
+    assert len(result.faces) == len(expected.faces)
+    for face, shown in zip(result.faces, expected.faces, strict=True):
+        box = face.detection
+        assert [box.x, box.y, box.width, box.height] == pytest.approx(list(shown.box.model_dump().values()), abs=1)
+        assert (face.emotion, face.reasons) == (shown.emotion, shown.reasons)
+        assert face.probabilities == pytest.approx([shown.probabilities[label] for label in LABELS], abs=0.02)
 
 
 def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
