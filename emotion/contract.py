@@ -241,7 +241,7 @@ class Quality(_Part):
     size: float
     """Width of its box, in pixels."""
     sharpness: float
-    """Of the face as the network reads it: mean second difference per unit of contrast."""
+    """Of the face as the network reads it: mean second difference per unit of contrast, where it is least sharp."""
     noise: float
     """Standard deviation of what is neither edge nor slope, in greys (Immerkær 1996)."""
     brightness: float

@@ -3,8 +3,8 @@
     python -m training.audit --data fer2013.csv.gz --split validation     # groups by what is measured of the pictures
     python -m training.audit --data groups.csv --grouped                  # groups by the CSV's further columns
 
-`groups.csv` has the columns `path` and `label`, an emotion's name, and one more for each way to group, such as `gender`;
-a face whose cell is empty is left out of that way. Every pair of ways is audited as well, as it is where they meet that
+`groups.csv` has the columns `path` and `label`, an emotion's name, and one more for each way to group, as `gender`; a
+face whose cell is empty is left out of that way. Every pair of ways is audited as well, as it is where they meet that
 scores can be worst. Of data sets with groups:
 
 - RAF-DB: `path` and `label` from `basic/EmoLabel/list_patition_label.txt`, whose numbers 1–7 are surprise, fear,

@@ -52,8 +52,8 @@ def found(report: dict[str, Any]) -> str:
         if cell["differs"]
     ]
     return (
-        f"Each group was compared with all other faces: {len(differ)} of {report['tests']} differences are too large for "
-        f"chance, all tested together at {report['level']:.0%} (Holm){': ' if differ else ''}{'; '.join(differ)}."
+        f"Each group was compared with all other faces: {len(differ)} of {report['tests']} differences are too large "
+        f"for chance, all tested together at {report['level']:.0%} (Holm){': ' if differ else ''}{'; '.join(differ)}."
     )
 
 

@@ -3,12 +3,19 @@
     python -m training.limits --data fer2013.csv.gz
 
 For each quantity that is measured of a crop, held-out faces are damaged as `training.conditions` does in the ways that
-move this quantity, in all strengths. Sorted by the quantity, the limit is where accuracy, over `WINDOW` faces, falls
-below `FLOOR`. The second table says which share of the faces is marked unreliable in each condition and strength.
+move this quantity, in all strengths. The limit is the mildest that marks `CAUGHT` of the faces in each of these cells
+in which accuracy is below `FLOOR`; the share of undamaged faces that it marks stands beside it. The second table says
+which share of the faces is marked in each condition and strength, and the last line where that is too small.
+
+Tried and left out: steps between JPEG's blocks mark all faces of quality 7 while the blocks are parallel to the crop's
+sides, and 16 % once the face is levelled by two degrees. A frame that repeats its border gives away our loose crops,
+not those of a photo. The network's energy (Liu et al. 2020) marks 4 % of masked faces, and too little detail below the eyes
+9 to 67 % of our plain masks, where 1.5 % of undamaged faces are marked.
 """
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -27,8 +34,8 @@ from training.stress import SEED
 FLOOR = 0.6
 """Accuracy below which an answer is not reliable: two in five are wrong."""
 
-WINDOW = 500
-"""Faces over which accuracy is averaged: its standard error is two points."""
+CAUGHT = 0.9
+"""Share of the faces that are marked unreliable where accuracy is below that."""
 
 MEASURED = ("sharpness", "noise", "brightness", "contrast", "clipped")
 """What `measure_crop` measures, in its order."""
@@ -59,29 +66,42 @@ def main() -> None:
         for strength in condition.strengths
     }
     for column, name in enumerate(MEASURED):
-        parts = [clean, *(part for (condition, _), part in seen.items() if condition in MOVED_BY[name])]
-        values = np.concatenate([part[0][:, column] for part in parts])
-        correct = np.concatenate([part[1] for part in parts])
-        print(f"{name:12}{limit(values, correct, low_is_bad=name in LOW_IS_BAD):8.3f}   now {getattr(LIMITS, name)}")
+        low_is_bad = name in LOW_IS_BAD
+        failing = [
+            measured[:, column]
+            for (condition, _), (measured, right) in seen.items()
+            if condition in MOVED_BY[name] and right.mean() < FLOOR
+        ]
+        print(f"{name:12}now {getattr(LIMITS, name):8.3f}", end="")
+        if failing:
+            found = limit(failing, low_is_bad=low_is_bad)
+            undamaged = clean[0][:, column]
+            false = np.mean(undamaged < found if low_is_bad else undamaged > found)
+            print(f"   better {found:8.3f}, which marks {false:.1%} of undamaged faces", end="")
+        print()
     print("\naccuracy, and share marked unreliable, in %")
-    print(f"{'as they are':16}{_caught(clean)}")
+    print(f"{'as they are':16}{_cell(clean)}")
     for condition in CONDITIONS:
-        cells = "".join(_caught(seen[condition.name, strength]) for strength in condition.strengths)
+        cells = "".join(_cell(seen[condition.name, strength]) for strength in condition.strengths)
         print(f"{condition.name:16}{cells}")
+    outside = {key: marked(part[0]).mean() for key, part in seen.items() if part[1].mean() < FLOOR}
+    missed = [f"{name} {strength:g} ({share:.0%})" for (name, strength), share in outside.items() if share < CAUGHT]
+    print(f"\naccuracy below {FLOOR:.0%} in {len(outside)} cells; fewer than {CAUGHT:.0%} marked: {', '.join(missed)}")
 
 
-def limit(values: np.ndarray, correct: np.ndarray, *, low_is_bad: bool) -> float:
-    """The value, from the good end on, at which accuracy over `WINDOW` neighbours first stays below `FLOOR`.
+def limit(failing: Sequence[np.ndarray], *, low_is_bad: bool) -> float:
+    """The mildest limit beyond which at least `CAUGHT` of the values float `[N]` of each of `failing` are."""
+    bounds = [np.quantile(values, CAUGHT if low_is_bad else 1 - CAUGHT) for values in failing]
+    return float(max(bounds) if low_is_bad else min(bounds))
 
-    `values` and `correct`, float and bool `[N]`. The worst value if accuracy never falls so low.
-    """
-    order = np.argsort(-values if low_is_bad else values, kind="stable")
-    ordered = values[order]
-    window = min(WINDOW, len(values))
-    accuracy = np.convolve(correct[order], np.full(window, 1 / window), mode="valid")
-    good = np.nonzero(accuracy >= FLOOR)[0]
-    last = int(good[-1]) if len(good) else 0
-    return float(ordered[-1] if last == len(accuracy) - 1 else ordered[last + window // 2])
+
+def marked(measured: np.ndarray) -> np.ndarray:
+    """Which faces are beyond a limit, bool `[N]`, by what is measured of them, float `[N, 5]`."""
+    beyond = np.zeros(len(measured), dtype=bool)
+    for values, name in zip(measured.T, MEASURED, strict=True):
+        bound = getattr(LIMITS, name)
+        beyond |= values < bound if name in LOW_IS_BAD else values > bound
+    return beyond
 
 
 def _seen(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -90,13 +110,9 @@ def _seen(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> tup
     return measured, classify(classifier, images).argmax(axis=1) == labels
 
 
-def _caught(part: tuple[np.ndarray, np.ndarray]) -> str:
+def _cell(part: tuple[np.ndarray, np.ndarray]) -> str:
     measured, correct = part
-    beyond = np.zeros(len(measured), dtype=bool)
-    for column, name in enumerate(MEASURED):
-        bound, values = getattr(LIMITS, name), measured[:, column]
-        beyond |= values < bound if name in LOW_IS_BAD else values > bound
-    return f"{100 * correct.mean():8.1f} ({100 * beyond.mean():3.0f})"
+    return f"{100 * correct.mean():8.1f} ({100 * marked(measured).mean():3.0f})"
 
 
 def _parse_arguments() -> argparse.Namespace:

@@ -31,7 +31,7 @@ def made(seed: int) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
 def sure(predicted: np.ndarray, confidence: float = 0.74) -> np.ndarray:
     """Probabilities `[N, 7]` that state the same `confidence` for each prediction."""
     rest = (1 - confidence) / 6
-    return np.eye(7)[predicted] * (confidence - rest) + rest
+    return np.asarray(np.eye(7)[predicted] * (confidence - rest) + rest)
 
 
 def differing(report: dict[str, Any]) -> set[tuple[str, str]]:
