@@ -55,10 +55,13 @@ SEEN_BY = {
         'caddy_http_request_duration_seconds_count{server="door", handler="headers", method=~"POST|PUT"',
         'code=~"5..|408"',
     ),
-    "page": ("emotion_client_requests_total{", 'outcome=~"away|slow|busy|not_answered|upload_timeout|error"'),
+    "page": (
+        "emotion_client_requests_total{",
+        'outcome=~"away|slow|busy|not_answered|upload_timeout|token_refused|error"',
+    ),
 }
 """Who counts requests, and which of them failed. The door sees every caller's, but none while no pod is there; the page
-sees what a person sees, after it has tried again."""
+sees what a person sees, after it has tried again: a token that is refused is the page's own, none of its visitors'."""
 
 SIGNALS = {
     "emotion_queue_depth": "emotion:queue_depth:avg30s",

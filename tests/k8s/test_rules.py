@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from client.api import ServiceError
+from client.api import EmotionClient, ServiceError
 from emotion.labels import LABELS
 from monitoring import build, rules
 from tests.conftest import tool
 from tests.k8s.manifests import K8S
+from tests.unit.local_service import Service
 
 RULES = K8S / "components" / "monitoring-standalone" / "rules.yaml"
 
@@ -23,7 +24,7 @@ def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 HOUR = "1h"
-"""The step of stories that last weeks."""
+"""The step of stories that last days or weeks."""
 
 
 def check(folder: Path, series: dict[str, str], samples: list[tuple[str, str, list[float]]], interval: str) -> None:
@@ -148,21 +149,21 @@ STORIES = [
     Story("EmotionAvailabilityBurn6h", door(0.1, 150, 400, 120), "390m", "549m", "610m"),
     Story(
         "EmotionAvailabilityBurn3d",
-        door(0.02, 480, 900, 200, step=300),
+        door(0.02, 40, 75, 17, step=3600),
         silent="72h",
         firing="114h",
         resolved="124h",
-        interval="5m",
+        interval=HOUR,
     ),
     Story("EmotionLatencyBurn1h", latency(0.4, 30, 120, 60), "100m", "149m", "165m"),
     Story("EmotionLatencyBurn6h", latency(0.2, 150, 400, 120), "390m", "549m", "610m"),
     Story(
         "EmotionLatencyBurn3d",
-        latency(0.04, 480, 900, 200, step=300),
+        latency(0.04, 40, 75, 17, step=3600),
         silent="72h",
         firing="114h",
         resolved="124h",
-        interval="5m",
+        interval=HOUR,
     ),
     Story(
         "EmotionNoReadyWorker",
@@ -315,19 +316,34 @@ def test_probes_of_a_door_that_is_not_ready_are_no_requests(tmp_path: Path) -> N
 
 
 KINDS: list[type[ServiceError]] = [ServiceError, *ServiceError.__subclasses__()]
-OUTCOMES = {kind.outcome: 1.0 for kind in KINDS} | {"image_refused": 0.0, "token_refused": 0.0}
+OUTCOMES = {kind.outcome: 1.0 for kind in KINDS} | {"image_refused": 0.0}
 
 
 @pytest.mark.parametrize(("outcome", "expected"), OUTCOMES.items())
 def test_what_a_visitor_sees_counts_although_the_door_saw_nothing(
     tmp_path: Path, outcome: str, expected: float
 ) -> None:
-    """The visitor's photo is at fault, or the page's token: both answers. Everything else is a failure."""
+    """The visitor's photo is at fault: that is an answer. Everything else is a failure."""
     check(tmp_path, page(outcome, 0.2, 30, 120, 60), [(BURN, "149m", [expected])], "1m")
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"), [(401, 1.0), (403, 1.0), (429, 1.0), (502, 1.0), (504, 1.0), (413, 0.0)]
+)
+def test_an_edge_that_refuses_is_an_outage_unless_the_photo_is_too_large(
+    tmp_path: Path, service: Service, status: int, expected: float
+) -> None:
+    """Of a page that reaches the service through one. No photo comes to a door, so every door has nothing to tell."""
+    service.answer(status, b"<html>an edge's own words</html>")
+    with pytest.raises(ServiceError) as refused:
+        EmotionClient(service.url, retries=0).analyse(b"x")
+    series = page(refused.value.outcome, 1.0, 30, 120, 60) | {WORKERS: "2x210", TORCHSERVE: "1x210", PAGE_UP: "1x210"}
+    check(tmp_path, series, [(BURN, "149m", [expected]), (OTHERS, "119m", [])], "1m")
 
 
 QUEUE = "emotion_queue_depth"
 WORKERS = f"emotion_workers_ready{{{POD}}}"
+TORCHSERVE = f"emotion_torchserve_up{{{POD}}}"
 SCRAPED: dict[str, Any] = {
     f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
     f"emotion_queue_depth{{{POD}}}": "0x20",

@@ -1,7 +1,10 @@
 """A real local HTTP server that answers by the contract, or badly, as a test wishes."""
 
+import contextlib
 import json
+import threading
 import time
+from collections.abc import Iterator
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -82,3 +85,14 @@ class Answering(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+@contextlib.contextmanager
+def local_service() -> Iterator[Service]:
+    """A service that answers while the block runs."""
+    with Service(("127.0.0.1", 0), Answering) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
