@@ -15,7 +15,8 @@ def show() -> None:
         "The service writes one log line a photo: a random id, how many faces and how long; nothing of the picture "
         "and no name.\n"
         "3. Photo and answer stay in this browser tab's session so that you can look at them. They are gone when you "
-        "press “Clear everything”, reload the page or close the tab; going to another page keeps them.\n\n"
+        "press “Remove this photo” or “Clear everything”, reload the page or close the tab; going to another page "
+        "keeps them.\n\n"
         "Nothing is written to disk, used for training or sent to anybody else. The page sends no telemetry."
     )
     st.subheader("What the model cannot know")
