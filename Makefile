@@ -171,6 +171,7 @@ lock: $(BIN)/.installed
 	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
 	$(SUBSET) --group client -o requirements/client.txt
+	$(SUBSET) pyproject.toml --group bulk -o requirements/bulk.txt
 	$(SUBSET) --group archive -o requirements/archive.txt
 	printf 'tensorflow-cpu\nnumpy\nopencv-python-headless\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
 		-o requirements/peer.txt

@@ -79,10 +79,14 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("source", metavar="SOURCE")
     parser.add_argument("--out", required=True, metavar="RESULTS", help="folder or URI of the Parquet files")
-    parser.add_argument("--address", help="of a Ray cluster (auto: the one of this machine); without it, Ray starts here")
+    parser.add_argument(
+        "--address", help="of a Ray cluster (auto: the one of this machine); without it, Ray starts here"
+    )
     parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
     parser.add_argument("--retry-errors", action="store_true", help="analyse photos that have an error again")
-    parser.add_argument("--another-model", action="store_true", help="go on although RESULTS is of another model version")
+    parser.add_argument(
+        "--another-model", action="store_true", help="go on although RESULTS is of another model version"
+    )
     parser.add_argument("--report", type=Path, metavar="HTML", help="also write a page of charts")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="model files, if not those of the package")
     return parser.parse_args()

@@ -1,5 +1,6 @@
 """Ray Data spreads the parts over the cores of this machine, or of a cluster."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -26,8 +27,9 @@ def connect(address: str | None) -> int:
     options: dict[str, Any] = (
         {"address": address} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
     )
-    ray.init(log_to_driver=False, logging_level="ERROR", **options)
-    return int(ray.cluster_resources().get("CPU", 1))
+    ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return int(resources.get("CPU", 1))
 
 
 def analyse(
@@ -54,4 +56,5 @@ def analyse(
         compute=ActorPoolStrategy(min_size=workers, max_size=MOST_WORKERS, max_tasks_in_flight_per_actor=2),
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-        yield from batch.to_pylist()
+        table: Any = batch  # typed as any of the formats
+        yield from table.to_pylist()

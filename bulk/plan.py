@@ -78,7 +78,9 @@ class Results:
         """The run to go on with. Raises `Refused` when the model or the detail is another one than before."""
         before = self.run()
         if before and before.detail != wanted.detail:
-            raise Refused(f"{self.uri} was made with --detail {before.detail}; go on with that, or choose another --out")
+            raise Refused(
+                f"{self.uri} was made with --detail {before.detail}; go on with that, or choose another --out"
+            )
         if before and before.model != wanted.model and not another_model:
             raise Refused(
                 f"{self.uri} was made with model {before.model}, this is {wanted.model}; "

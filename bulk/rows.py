@@ -4,7 +4,7 @@ import pyarrow as pa
 
 from emotion.answer import answer
 from emotion.classifier import Classifier
-from emotion.contract import ErrorAnswer, Quality
+from emotion.contract import ErrorAnswer, Face, Quality
 from emotion.errors import ImageError
 from emotion.labels import LABELS
 from emotion.pipeline import Result
@@ -61,15 +61,24 @@ def rows(photo: str, result: Result | ImageError, classifier: Classifier) -> lis
         "left_out": found.left_out,
         "model_version": found.model.version,
     }
-    return [
-        common
-        | {"face": number, **face.box.model_dump(), "detection_confidence": face.detection_confidence}
-        | {
-            f"{mark}_{axis}": value
-            for mark in MARKS
-            for axis, value in zip("xy", getattr(face.landmarks, mark), strict=True)
-        }
-        | {"emotion": face.emotion, "confidence": face.confidence, **face.probabilities}
-        | {"reliable": face.reliable, "reasons": list(face.reasons), "quality": face.quality.model_dump()}
-        for number, face in enumerate(found.faces, start=1)
-    ] or [common]
+    return [common | _face(number, face) for number, face in enumerate(found.faces, start=1)] or [common]
+
+
+def _face(number: int, face: Face) -> Row:
+    marks = {
+        f"{mark}_{axis}": value
+        for mark in MARKS
+        for axis, value in zip("xy", getattr(face.landmarks, mark), strict=True)
+    }
+    return {
+        "face": number,
+        **face.box.model_dump(),
+        "detection_confidence": face.detection_confidence,
+        **marks,
+        "emotion": face.emotion,
+        "confidence": face.confidence,
+        **{str(label): value for label, value in face.probabilities.items()},
+        "reliable": face.reliable,
+        "reasons": list(face.reasons),
+        "quality": face.quality.model_dump() if face.quality else None,
+    }

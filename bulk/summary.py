@@ -69,7 +69,11 @@ def page(counts: Counts, source: str) -> str:
         )
     )
     return PAGE.format(
-        source=html.escape(source), photos=counts.photos, faces=counts.emotions.total(), failed=counts.failed, charts=charts
+        source=html.escape(source),
+        photos=counts.photos,
+        faces=counts.emotions.total(),
+        failed=counts.failed,
+        charts=charts,
     )
 
 
@@ -78,12 +82,15 @@ def _bars(title: str, counted: Counter[str], colours: dict[str, str]) -> str:
         return ""
     most, total = max(counted.values()), counted.total()
     rows = "".join(
-        f'<tr><th scope="row">{html.escape(name.replace("_", " "))}</th><td class="bar"><div style="width:{100 * number / most:.1f}%;'
-        f'background:{colours.get(name, "#64748b")}"></div></td><td>{number:,}</td><td>{number / total:.1%}</td></tr>'
+        f'<tr><th scope="row">{html.escape(name.replace("_", " "))}</th><td class="bar">'
+        f'<div style="width:{100 * number / most:.1f}%;background:{colours.get(name, GREY)}"></div></td>'
+        f"<td>{number:,}</td><td>{number / total:.1%}</td></tr>"
         for name, number in counted.most_common()
     )
     return f"<section><h2>{title}</h2><table>{rows}</table></section>"
 
+
+GREY = "#64748b"
 
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -97,6 +104,7 @@ td, th {{ padding: .2rem .5rem .2rem 0 }} td {{ text-align: right; font-variant-
 .bar {{ width: 60% }} .bar div {{ height: 1.1rem; border-radius: 3px; min-width: 2px }}
 </style></head><body>
 <h1>{photos:,} photos, {faces:,} faces</h1>
-<p>{source}; {failed:,} photos could not be analysed. An expression is not a feeling: what a person feels cannot be read from it.</p>
+<p>{source}; {failed:,} photos could not be analysed.</p>
+<p>An expression is not a feeling: what a person feels cannot be read from it.</p>
 {charts}</body></html>
 """

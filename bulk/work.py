@@ -41,7 +41,7 @@ class Analyst:
         started = time.perf_counter()
         target = f"{self._results}/{part.name}.parquet"
         kept = _read_rows(target) if part.again else []
-        failed = [row["photo"] for row in kept if row["outcome"] not in {OK, NO_FACE}]
+        failed = [str(row["photo"]) for row in kept if row["outcome"] not in {OK, NO_FACE}]
         photos = failed if part.again else list(part.photos)
         found = list(self._rows(photos))
         if part.again:

@@ -31,6 +31,7 @@ PARTS = {
     "monitoring": ("operations",),
     "images": (),
     "bench": ("project", "bench"),
+    "bulk": ("project", "bulk"),
 }
 """What each part may import: its dependency groups, and `project` for what the package `emotion` depends on."""
 
