@@ -81,7 +81,7 @@ def test_a_lost_node_loses_and_doubles_nothing(undisturbed: Path, folder: Path, 
             assert process.wait(timeout=180) == 1
     finally:
         cluster.shutdown()
-        ray.shutdown()
+        ray.shutdown()  # type: ignore[no-untyped-call]
     photos_once(out, folder)
     assert all_rows(out) == all_rows(undisturbed)
 
