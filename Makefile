@@ -40,7 +40,7 @@ version: $(BIN)/.installed
 	$(BIN)/python -m training.version $(TO)
 	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
-test: $(BIN)/.installed model_store/emotion.mar
+test: $(BIN)/.installed model_store/emotion.mar .venv-s3/.installed
 	$(BIN)/python -m pytest
 
 lint: $(BIN)/.installed policy
@@ -167,6 +167,12 @@ SUBSET = $(COMPILE) --no-annotate --constraint requirements/all.txt
 	$(BIN)/uv pip install --quiet --python .venv-policy/bin/python --require-hashes -r requirements/policy.txt
 	@touch $@
 
+# The S3 server of the tests: the client library in it needs an older python-dateutil than the page has.
+.venv-s3/.installed: requirements/s3.txt $(BIN)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-s3
+	$(BIN)/uv pip install --quiet --python .venv-s3/bin/python --require-hashes -r requirements/s3.txt
+	@touch $@
+
 lock: $(BIN)/.installed
 	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
@@ -177,6 +183,7 @@ lock: $(BIN)/.installed
 		-o requirements/peer.txt
 	echo fer | $(COMPILE) - --no-annotate --no-deps >> requirements/peer.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
+	echo 'moto[server]' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/s3.txt
 
 clean:
-	rm -rf .venv .venv-policy .venv-peer dist model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy .venv-peer .venv-s3 dist model_store/emotion.mar model_store/third_party

@@ -44,11 +44,11 @@ def run(arguments: argparse.Namespace) -> int:
     before = results.run()
     # Counting comes first: the size of a part depends on it, and later the time that is left.
     total = sum(1 for _ in photos(arguments.source))
-    cores = engine.connect(arguments.address)
-    size = before.photos_per_part if before else size_for(total, cores)
+    size = before.photos_per_part if before else size_for(total, engine.connect(arguments.address))
     going = results.begin(Run(version, arguments.detail, size), arguments.another_model)
     left = list(parts(photos(arguments.source), results, going.photos_per_part, arguments.retry_errors))
-    _work(left, total, results, arguments, str(models) if models else None, cores)
+    if left:
+        _work(left, total, results, arguments, str(models) if models else None)
     counted = summary.count(results)
     print(summary.text(counted))
     if arguments.report:
@@ -56,9 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if counted.failed else 0
 
 
-def _work(  # noqa: PLR0913, PLR0917
-    left: list[Part], total: int, results: Results, arguments: argparse.Namespace, models: str | None, cores: int
-) -> None:
+def _work(left: list[Part], total: int, results: Results, arguments: argparse.Namespace, models: str | None) -> None:
+    cores = engine.connect(arguments.address)
     new = sum(len(part.photos) for part in left)
     faces = 0
     with tqdm(total=total, initial=total - new, unit=" photos", disable=None, smoothing=0.05) as progress:

@@ -1,6 +1,7 @@
 """Ray Data spreads the parts over the cores of this machine, or of a cluster."""
 
 import logging
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -24,10 +25,17 @@ MOST_WORKERS = 10_000
 
 def connect(address: str | None) -> int:
     """Joins the cluster at `address`, or starts Ray on this machine alone; returns how many cores there are now."""
+    if ray.is_initialized():
+        return _cores()
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # an archive's owner has not agreed to it
     options: dict[str, Any] = (
         {"address": address} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
     )
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    return _cores()
+
+
+def _cores() -> int:
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     return int(resources.get("CPU", 1))
 

@@ -4,7 +4,7 @@ import os
 import uuid
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes, urlsplit
 
 from pyarrow import fs
 
@@ -69,7 +69,9 @@ def put(uri: str, data: bytes) -> None:
 @lru_cache
 def _filesystem(scheme: str) -> fs.FileSystem:
     if scheme == "s3":
-        return fs.S3FileSystem()
+        # Arrow leaves this variable, which AWS's own tools have for other stores than theirs, to its callers.
+        endpoint = urlsplit(os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
+        return fs.S3FileSystem(endpoint_override=endpoint.netloc or None, scheme=endpoint.scheme or "https")
     if scheme == "gs":
         return fs.GcsFileSystem()
     if scheme == "az":

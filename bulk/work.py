@@ -4,19 +4,19 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyarrow import parquet as pq
 
+from bulk.guard import Guard, load
 from bulk.plan import Part
-from bulk.rows import NO_FACE, OK, SCHEMA, UNREADABLE, Row, failure, rows
+from bulk.rows import NO_FACE, OK, SCHEMA, UNREADABLE, Row, failure
 from bulk.storage import locate, put, read
 from emotion.contract import MAX_BODY, Detail
-from emotion.errors import ImageError, ImageTooLarge
-from emotion.pipeline import Pipeline
+from emotion.errors import ImageTooLarge
 
 AT_ONCE = 8
 """Photos in one call of the pipeline, whose faces share calls of the network."""
@@ -30,7 +30,7 @@ class Analyst:
 
     def __init__(self, results: str, detail: Detail, models: str | None) -> None:
         self._results, self._detail = results, detail
-        self._pipeline = Pipeline.load(Path(models)) if models else Pipeline.load()
+        self._pipeline = Guard(partial(load, detail, models))
         self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="fetch")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -47,20 +47,22 @@ class Analyst:
         if part.again:
             new = _grouped(found)  # a failed photo has one row, so each is replaced once
             found = [each for row in kept for each in new.get(row["photo"], [row])]
-        _write(target, found, self._pipeline.classifier.version, self._detail)
+        _write(target, found, self._pipeline.version, self._detail)
         faces = sum(row.get("face") is not None for row in found)
         return {"photos": len(photos), "faces": faces, "seconds": time.perf_counter() - started}
 
     def _rows(self, photos: Iterable[str]) -> Iterator[Row]:
         fetched = self._fetched(photos)
-        classifier = self._pipeline.classifier
+        version = self._pipeline.version
         while several := list(islice(fetched, AT_ONCE)):
-            answers = iter(self._pipeline([data for _, data in several if isinstance(data, bytes)], self._detail))
+            answers = iter(self._pipeline([(photo, data) for photo, data in several if isinstance(data, bytes)]))
             for photo, data in several:
-                if isinstance(data, OSError | ValueError):
-                    yield from failure(photo, classifier.version, UNREADABLE, _reason(data))
+                if isinstance(data, ImageTooLarge):
+                    yield from failure(photo, version, data.kind.code, str(data))
+                elif isinstance(data, Exception):
+                    yield from failure(photo, version, UNREADABLE, _reason(data))
                 else:
-                    yield from rows(photo, data if isinstance(data, ImageError) else next(answers), classifier)
+                    yield from next(answers)
 
     def _fetched(self, photos: Iterable[str]) -> Iterator[tuple[str, "bytes | Exception"]]:
         queue = iter(photos)
