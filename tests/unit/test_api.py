@@ -166,6 +166,14 @@ def test_an_error_in_the_work_comes_out() -> None:
         list(bounded_map(lambda item: 1 // item, [1, 0], 2))
 
 
+def test_an_error_loses_no_finished_result() -> None:
+    seen: list[int] = []
+    with pytest.raises(ZeroDivisionError):
+        for item, _ in bounded_map(lambda item: 1 // item, [1, 0, 2], 3):
+            seen.append(item)
+    assert sorted(seen) == [1, 2]
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "bounds"),
     [
