@@ -41,7 +41,7 @@ version: $(BIN)/.installed
 	$(BIN)/python -m training.version $(TO)
 	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
-test: $(BIN)/.installed model_store/emotion.mar
+test: $(BIN)/.installed model_store/emotion.mar .venv-s3/.installed
 	$(BIN)/python -m pytest
 
 lint: $(BIN)/.installed policy
@@ -211,10 +211,17 @@ audit-dependencies: $(BIN)/.installed .venv-supply/.installed
 	$(BIN)/uv pip install --quiet --python .venv-supply/bin/python --require-hashes -r requirements/supply.txt
 	@touch $@
 
+# The S3 server of the tests: the client library in it needs an older python-dateutil than the page has.
+.venv-s3/.installed: requirements/s3.txt $(BIN)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-s3
+	$(BIN)/uv pip install --quiet --python .venv-s3/bin/python --require-hashes -r requirements/s3.txt
+	@touch $@
+
 lock: $(BIN)/.installed
 	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
 	$(SUBSET) --group client -o requirements/client.txt
+	$(SUBSET) pyproject.toml --group bulk -o requirements/bulk.txt
 	$(SUBSET) --group archive -o requirements/archive.txt
 	printf 'tensorflow-cpu\nnumpy\nopencv-python-headless\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
 		-o requirements/peer.txt
@@ -225,6 +232,8 @@ lock: $(BIN)/.installed
 		--override requirements/peer-deepface.overrides -o requirements/peer-deepface.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 	printf 'cyclonedx-bom\npip-audit\n' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/supply.txt
+	echo 'moto[server]' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/s3.txt
 
 clean:
-	rm -rf .venv .venv-policy .venv-peer .venv-peers .venv-supply dist model_store/emotion.mar model_store/third_party
+	rm -rf .venv .venv-policy .venv-peer .venv-peers .venv-supply .venv-s3 dist model_store/emotion.mar \
+		model_store/third_party

@@ -1,26 +1,29 @@
-"""Analyse a folder of photos of any size.
+"""Analyse a folder of photos, or a single one, with the running service.
 
     python -m client.batch photos/ --out results.csv
 
 Writes one line a face, and one line for a photo without faces or with an error, as soon as it is known. Started again
-with the same `--out`, it goes on where it was stopped. Ctrl-C and SIGTERM let the photos that are under way finish, so
-that none is analysed twice. Broken photos are reported and skipped.
+with the same `--out`, it goes on where it was stopped and tries photos with errors again. Ctrl-C and SIGTERM let the
+photos that are under way finish, so that none is analysed twice. Exit status: 0 when every photo was analysed, 1 when
+some are left. For archives of millions: `python -m bulk`.
 """
 
 import argparse
 import contextlib
 import csv
+import io
+import os
 import signal
 import sys
 import threading
 from collections.abc import Iterator
-from itertools import takewhile
+from itertools import groupby, takewhile
 from pathlib import Path
 
 from tqdm import tqdm
 
 from client import settings
-from client.api import EmotionClient, ServiceError
+from client.api import EmotionClient, ServerSlow, ServiceError
 from client.concurrency import bounded_map
 from client.results import COLUMNS, Row, rows
 from emotion.contract import DETAILS, STANDARD, SUFFIXES, Detail
@@ -33,14 +36,24 @@ CONCURRENCY = 8
 """Photos under way at once: enough to keep a server's workers and their batches full."""
 
 
+ANSWERED, SLOW = {"ok", "no_face"}, "slow"
+"""The statuses of photos that are done, and that of one that got no answer in time; the latter is tried again."""
+
+
 class ServiceLost(RuntimeError):
     """The service stopped answering; what was written so far is kept."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("results.csv"))
+    first, _, more = (__doc__ or "").partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog="python -m client.batch",
+        description=first,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help=f"of photos, or one photo ({', '.join(SUFFIXES)})")
+    parser.add_argument("--out", type=Path, default=Path("results.csv"), help="CSV file (default: %(default)s)")
     parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
     parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="photos under way at once")
     arguments = parser.parse_args()
@@ -56,7 +69,8 @@ def main() -> None:
     if stopping.is_set():
         sys.exit(f"stopped; the same command goes on from {arguments.out}")
     if failed:
-        sys.exit(f"{failed} photos could not be analysed; {arguments.out} says why")
+        sys.exit(f"{failed} photos could not be analysed; {arguments.out} says why, and the same command tries again")
+    print(f"every photo is analysed; {arguments.out} has the results")
 
 
 @contextlib.contextmanager
@@ -84,38 +98,50 @@ def analyse_folder(  # noqa: PLR0913, PLR0917
     stopping: threading.Event | None = None,
     detail: Detail = STANDARD,
 ) -> int:
-    """Analyse every photo below `folder` that `out` does not hold yet; returns how many failed.
+    """Analyse every photo below `folder`, or that one file, which `out` holds no answer for; returns how many failed.
 
     Once `stopping` is set, no further photo is begun. Raises `NotADirectoryError`, `ValueError` when `out` is another
-    kind of file, and `ServiceLost`.
+    kind of file, and `ServiceLost`, also when `concurrency` photos in a row get no answer in time.
     """
-    if not folder.is_dir():
+    if not folder.exists() or (folder.is_file() and folder.suffix.lower() not in SUFFIXES):
         raise NotADirectoryError(f"{folder} is no folder")
     if concurrency < 1:
         raise ValueError(f"concurrency is {concurrency}; expected 1 or more")
-    done = _read_done(out)
-    photos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
-    left = [path for path in photos if str(path.relative_to(folder)) not in done]
-    failed = 0
+    done = _keep_answered(out)
+    base = folder.parent if folder.is_file() else folder
+    total = sum(1 for _ in _photos(folder))
+    failed = slow = 0
     with out.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if not file.tell():
-            writer.writeheader()
+        left = (path for path in _photos(folder) if str(path.relative_to(base)) not in done)
         wanted = takewhile(lambda _: stopping is None or not stopping.is_set(), left)
         finished = bounded_map(
-            lambda path: _analyse(client, path, str(path.relative_to(folder)), detail), wanted, concurrency
+            lambda path: _analyse(client, path, str(path.relative_to(base)), detail), wanted, concurrency
         )
-        progress = tqdm(finished, total=len(photos), initial=len(photos) - len(left), unit="photo", disable=None)
-        for _, found in progress:
-            failed += found[0]["status"] not in {"ok", "no_face"}
-            writer.writerows(found)
+        for _, found in tqdm(finished, total=total, initial=len(done), unit="photo", disable=None):
+            failed += found[0]["status"] not in ANSWERED
+            file.write(_lines(found))  # in one piece: a photo is there with all its faces or not at all
             file.flush()
+            slow = slow + 1 if found[0]["status"] == SLOW else 0
+            if slow > concurrency:
+                raise ServiceLost("no photo is answered in time; the same command goes on from there")
     return failed
+
+
+def _photos(folder: Path) -> Iterator[Path]:
+    """One after the other, in the same order each time."""
+    if folder.is_file():
+        yield folder
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        paths = (Path(place, name) for name in sorted(names))
+        yield from (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
 def _analyse(client: EmotionClient, path: Path, name: str, detail: Detail) -> list[Row]:
     try:
         return rows(name, client.analyse(path.read_bytes(), detail))
+    except ServerSlow as error:  # it may be this photo alone
+        return [{"file": name, "status": SLOW, "message": str(error)}]
     except ServiceError as error:
         if error.every_photo:
             raise ServiceLost(f"{error}; the same command goes on from there") from error
@@ -124,17 +150,42 @@ def _analyse(client: EmotionClient, path: Path, name: str, detail: Detail) -> li
         return rows(name, ServiceError(str(error)))
 
 
-def _read_done(out: Path) -> set[str]:
-    """Names of the photos that `out` holds already; cuts off a last line that was not written whole."""
-    if not out.exists():
-        return set()
-    text, header = out.read_text(encoding="utf-8"), ",".join(COLUMNS)
-    if not (text.startswith(header) or header.startswith(text)):
+def _lines(found: list[Row], header: bool = False) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()
+
+
+def _keep_answered(out: Path) -> set[str]:
+    """Names of the photos that `out` has an answer for; everything else is taken out of it."""
+    header, done = _lines([], header=True), set[str]()
+    before = out.read_bytes()[: len(header)].decode(errors="replace") if out.exists() else ""
+    if not header.startswith(before):
         raise ValueError(f"{out} is not a result of this command; choose another --out")
-    whole = text[: text.rfind("\n") + 1]
-    if whole != text:
-        out.write_text(whole, encoding="utf-8")
-    return {row["file"] for row in csv.DictReader(whole.splitlines())}
+    kept = out.with_name(f".{out.name}.tmp")
+    with kept.open("w", encoding="utf-8", newline="") as file:
+        file.write(header)
+        if len(before) == len(header):
+            torn = _torn_line(out)
+            with out.open(encoding="utf-8", newline="") as old:
+                for name, group in groupby(csv.DictReader(old), key=lambda row: row["file"]):
+                    found: list[Row] = [dict(row) for row in group]
+                    whole = not torn or not (torn.startswith(f"{name},") or name.startswith(torn))
+                    if found[0]["status"] in ANSWERED and whole:
+                        file.write(_lines(found))
+                        done.add(name)
+    kept.replace(out)
+    return done
+
+
+def _torn_line(out: Path) -> str:
+    """What stands after the last whole line, of a photo that was being written when the machine stopped."""
+    with out.open("rb") as file:
+        file.seek(max(out.stat().st_size - 2**16, 0))
+        return file.read().rpartition(b"\n")[2].decode(errors="ignore")
 
 
 if __name__ == "__main__":

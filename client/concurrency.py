@@ -12,15 +12,23 @@ Result = TypeVar("Result")
 def bounded_map(function: Callable[[Item], Result], items: Iterable[Item], bound: int) -> Iterator[tuple[Item, Result]]:
     """Each item with its `function(item)`, in the order of completion; at most `bound` are under way.
 
-    Items are taken from the iterable only when there is room for them. The first exception of `function` is raised
-    here, once all that was under way has ended; results not yet yielded are lost.
+    Items are taken from the iterable only when there is room for them. After the first exception of `function` no
+    further item is begun; it is raised here, once all that was under way has ended and its results are yielded.
     """
     queue = iter(items)
     running: dict[Future[Result], Item] = {}
+    failure: BaseException | None = None
     with ThreadPoolExecutor(bound) as pool:
         while True:
-            running |= {pool.submit(function, item): item for item in islice(queue, bound - len(running))}
+            if failure is None:
+                running |= {pool.submit(function, item): item for item in islice(queue, bound - len(running))}
             if not running:
-                return
+                break
             for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+                item = running.pop(future)
+                if (error := future.exception()) is None:
+                    yield item, future.result()
+                else:
+                    failure = failure or error
+    if failure is not None:
+        raise failure

@@ -1,5 +1,6 @@
 """The HTTP client against a real local server that answers by the contract, or badly."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -173,6 +174,19 @@ def test_work_is_bounded_and_items_are_taken_only_when_there_is_room() -> None:
 def test_an_error_in_the_work_comes_out() -> None:
     with pytest.raises(ZeroDivisionError):
         list(bounded_map(lambda item: 1 // item, [1, 0], 2))
+
+
+def test_an_error_loses_no_finished_result() -> None:
+    seen: list[int] = []
+
+    def work(item: int) -> float:
+        time.sleep(0.2 * item)
+        return 1 / item
+
+    with pytest.raises(ZeroDivisionError):
+        for item, _ in bounded_map(work, [1, 0, 2], 3):
+            seen.append(item)
+    assert sorted(seen) == [1, 2]
 
 
 @pytest.mark.parametrize(

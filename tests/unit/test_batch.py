@@ -73,6 +73,33 @@ def test_starting_again_asks_only_for_what_is_left(service: Service, folder: Pat
     assert len(read(out)) == 12
 
 
+def test_a_photo_cut_between_its_faces_is_done_again_whole(service: Service, folder: Path, tmp_path: Path) -> None:
+    service.answer(200, analysis(face("sad"), face("happy", 0.8)))
+    out = tmp_path / "results.csv"
+    client = EmotionClient(service.url)
+    batch.analyse_folder(client, folder, out, 1)
+    whole = out.read_text(encoding="utf-8")
+    lines = whole.splitlines(keepends=True)
+    out.write_text("".join(lines[:4]) + lines[4][:12], encoding="utf-8")
+    batch.analyse_folder(client, folder, out, 1)
+    assert out.read_text(encoding="utf-8") == whole
+
+
+def test_failed_photos_are_tried_again(service: Service, folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "results.csv"
+    service.answer(400, {"error": {"code": "truncated_image", "message": "ends early"}})
+    assert batch.analyse_folder(EmotionClient(service.url), folder, out, 2) == 12
+    service.answer(200, analysis(face("sad")))
+    assert batch.analyse_folder(EmotionClient(service.url), folder, out, 2) == 0
+    assert [row["status"] for row in read(out)] == ["ok"] * 12
+
+
+def test_a_single_photo_is_enough(service: Service, folder: Path, tmp_path: Path) -> None:
+    service.answer(200, analysis(face("sad")))
+    assert batch.analyse_folder(EmotionClient(service.url), folder / "00.png", tmp_path / "one.csv", 2) == 0
+    assert [row["file"] for row in read(tmp_path / "one.csv")] == ["00.png"]
+
+
 def test_a_busy_service_is_asked_again(
     service: Service, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ PARTS = {
     "monitoring": ("operations",),
     "images": (),
     "bench": ("project", "bench"),
+    "bulk": ("project", "bulk"),
 }
 """What each part may import: its dependency groups, and `project` for what the package `emotion` depends on."""
 
@@ -51,7 +52,8 @@ class Finder(PathFinder):
     def find_spec(cls, name, path=None, target=None):
         brought_by = seen.get(name.partition(".")[0], ())
         if brought_by and allowed.isdisjoint(part.lower().replace("_", "-").replace(".", "-") for part in brought_by):
-            return None
+            # A package may still bring a copy of its own, as Ray does with psutil.
+            path = [place for place in path or sys.path if not place.endswith("-packages")]
         return super().find_spec(name, path, target)
 
 sys.meta_path = [Finder if finder is PathFinder else finder for finder in sys.meta_path]

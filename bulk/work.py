@@ -1,0 +1,108 @@
+"""The work of one core: a part's photos are fetched ahead, analysed a few at once, and written as one Parquet file."""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet as pq
+
+from bulk.guard import Guard, load
+from bulk.plan import Part
+from bulk.rows import NO_FACE, OK, SCHEMA, UNREADABLE, Row, failure
+from bulk.storage import locate, put, read
+from emotion.contract import MAX_BODY, Detail
+from emotion.errors import ImageTooLarge
+
+AT_ONCE = 8
+"""Photos in one call of the pipeline, whose faces share calls of the network."""
+
+AHEAD = 16
+"""Photos that are fetched before they are needed, which hides how far away a bucket is; each has 16 MiB at most."""
+
+
+class Analyst:
+    """An actor of Ray Data: takes parts, answers with a line of counts for each."""
+
+    def __init__(self, results: str, detail: Detail, models: str | None) -> None:
+        self._results, self._detail = results, detail
+        self._pipeline = Guard(partial(load, detail, models))
+        self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="fetch")
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        return pa.Table.from_pylist([self.analyse(Part(**each)) for each in batch.to_pylist()])
+
+    def analyse(self, part: Part) -> dict[str, Any]:
+        """Does one part; its file is in place when this returns."""
+        started = time.perf_counter()
+        target = f"{self._results}/{part.name}.parquet"
+        kept = _read_rows(target) if part.again else []
+        failed = [str(row["photo"]) for row in kept if row["outcome"] not in {OK, NO_FACE}]
+        photos = failed if part.again else list(part.photos)
+        found = list(self._rows(photos))
+        if part.again:
+            new = _grouped(found)  # a failed photo has one row, so each is replaced once
+            found = [each for row in kept for each in new.get(row["photo"], [row])]
+        _write(target, found, self._pipeline.version, self._detail)
+        faces = sum(row.get("face") is not None for row in found)
+        return {"photos": len(photos), "faces": faces, "seconds": time.perf_counter() - started}
+
+    def _rows(self, photos: Iterable[str]) -> Iterator[Row]:
+        fetched = self._fetched(photos)
+        version = self._pipeline.version
+        while several := list(islice(fetched, AT_ONCE)):
+            answers = iter(self._pipeline([(photo, data) for photo, data in several if isinstance(data, bytes)]))
+            for photo, data in several:
+                if isinstance(data, ImageTooLarge):
+                    yield from failure(photo, version, data.kind.code, str(data))
+                elif isinstance(data, Exception):
+                    yield from failure(photo, version, UNREADABLE, _reason(data))
+                else:
+                    yield from next(answers)
+
+    def _fetched(self, photos: Iterable[str]) -> Iterator[tuple[str, "bytes | Exception"]]:
+        queue = iter(photos)
+        waiting: deque[tuple[str, Future[bytes | Exception]]] = deque()
+        while True:
+            waiting += [(uri, self._pool.submit(_fetch, uri)) for uri in islice(queue, AHEAD - len(waiting))]
+            if not waiting:
+                return
+            uri, future = waiting.popleft()
+            yield uri, future.result()
+
+
+def _fetch(uri: str) -> bytes | Exception:
+    try:
+        data = read(uri, MAX_BODY + 1)
+    except (OSError, ValueError) as error:
+        return error
+    return data if len(data) <= MAX_BODY else ImageTooLarge(f"the file has more than {MAX_BODY // 2**20} MiB")
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).partition("\n")[0][:200]
+
+
+def _grouped(found: list[Row]) -> dict[object, list[Row]]:
+    groups: dict[object, list[Row]] = {}
+    for row in found:
+        groups.setdefault(row["photo"], []).append(row)
+    return groups
+
+
+def _read_rows(target: str) -> list[Row]:
+    system, path = locate(target)
+    found: list[Row] = pq.read_table(path, filesystem=system, partitioning=None).to_pylist()
+    return found
+
+
+def _write(target: str, found: list[Row], version: str, detail: str) -> None:
+    # In memory first: a part is small, and an upload that fails half-way must not be completed by closing its stream.
+    buffer = pa.BufferOutputStream()
+    schema = SCHEMA.with_metadata({"emotion.model_version": version, "emotion.detail": detail})
+    pq.write_table(pa.Table.from_pylist(found, schema), buffer, compression="zstd")
+    put(target, buffer.getvalue().to_pybytes())
