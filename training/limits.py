@@ -9,8 +9,8 @@ which share of the faces is marked in each condition and strength, and the last 
 
 Tried and left out: steps between JPEG's blocks mark all faces of quality 7 while the blocks are parallel to the crop's
 sides, and 16 % once the face is levelled by two degrees. A frame that repeats its border gives away our loose crops,
-not those of a photo. The network's energy (Liu et al. 2020) marks 4 % of masked faces, and too little detail below the eyes
-9 to 67 % of our plain masks, where 1.5 % of undamaged faces are marked.
+not those of a photo. Where 1.5 % of undamaged faces are marked, the network's energy (Liu et al. 2020) marks 4 % of
+those in a mask, and too little detail below the eyes 9 to 67 % of them, as our masks are plain.
 """
 
 import argparse
