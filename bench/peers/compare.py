@@ -96,6 +96,12 @@ def main() -> None:
         for server in servers.values():
             server.signal(signal.SIGSTOP)
         rows = {name: Row(name) for name in (*limits, *servers)}
+        for name, limit in limits.items():
+            rows[name].one = limit.rate(arguments.seconds, 1, 1)
+        for name, server in servers.items():
+            with server.turn() as request:
+                (times,) = latencies([request], arguments.requests, warm_up=2)
+            rows[name].milliseconds, rows[name].one = statistics.median(times) * 1000, 1 / statistics.mean(times)
         for number in range(arguments.rounds):
             for name, limit in limits.items():
                 rows[name].measure(
@@ -106,13 +112,7 @@ def main() -> None:
                     load = partial(throughput, request, arguments.clients, arguments.seconds)
                     rows[name].measure(server.processes, arguments.seconds, load)
             print(f"round {number + 1}:", *(f"{row.many[-1]:.1f}" for row in rows.values()), flush=True)
-        for name, limit in limits.items():
-            rows[name].one = limit.rate(arguments.seconds, 1, 1)
-        for name, server in servers.items():
-            with server.turn() as request:
-                (times,) = latencies([request], arguments.requests, warm_up=1)  # the rounds have warmed it
-            rows[name].milliseconds, rows[name].one = statistics.median(times) * 1000, 1 / statistics.mean(times)
-    write(list(rows.values()), arguments.clients, weights)
+            write(list(rows.values()), arguments.clients, weights)  # each time: a run cut short is not lost
 
 
 def throughput(request: Request, clients: int, seconds: float) -> float:
@@ -181,7 +181,6 @@ def write(rows: list[Row], clients: int, weights: str) -> None:
         ratios = " | ".join(f"{ratio(row, detail):.2f}" for detail in DETAILS)
         lines.append(f"| {row.name} | {latency} | {row.one:.1f} | {many} | {taken} | {ratios} |")
     (FOLDER / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 if __name__ == "__main__":
