@@ -228,7 +228,7 @@ lock: $(BIN)/.installed
 	echo fer | $(COMPILE) - --no-annotate --no-deps >> requirements/peer.txt
 	echo litserve | $(COMPILE) pyproject.toml - --no-annotate --constraint requirements/all.txt \
 		-o requirements/peer-litserve.txt
-	printf 'deepface[api]\ntensorflow-cpu\ntf-keras\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
+	printf 'deepface[api]\nopencv-python-headless\ntensorflow-cpu\ntf-keras\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
 		--override requirements/peer-deepface.overrides -o requirements/peer-deepface.txt
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 	printf 'cyclonedx-bom\npip-audit\n' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/supply.txt

@@ -44,16 +44,16 @@ class Client:
         return answer
 
 
-def latencies(requests: Sequence[Request], count: int) -> list[list[float]]:
+def latencies(requests: Sequence[Request], count: int, warm_up: int = WARM_UP) -> list[list[float]]:
     """Seconds of each of `count` sendings of each request, one after the other and by turns, over one connection
-    each."""
+    each, after `warm_up` that are not counted."""
     clients = [Client(request) for request in requests]
     times: list[list[float]] = [[] for _ in requests]
-    for number in range(WARM_UP + count):
+    for number in range(warm_up + count):
         for client, taken in zip(clients, times, strict=True):
             started = time.perf_counter()
             client.send()
-            if number >= WARM_UP:
+            if number >= warm_up:
                 taken.append(time.perf_counter() - started)
     return times
 

@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,51 +28,13 @@ from typing import Any
 import cv2
 import psutil
 import skimage.data
-import yaml
 
 from bench.in_process import in_process
-from bench.load import LEAD, ROOT, Client, Request, latencies, saturate
+from bench.load import LEAD, Request, latencies, saturate
+from bench.peers.servers import BATCH, DETAILS, WEIGHTS, WORKERS, starting, wait_until_answered
 from emotion.contract import Detail
-from serving.addresses import Addresses
-from serving.processes import running
-from serving.server import serving
-from serving.torchserve import ONE_THREAD
 
 FOLDER = Path(__file__).parent
-ENVIRONMENTS = ROOT / ".venv-peers"
-SETTINGS = yaml.safe_load((ROOT / "handler" / "model-config.yaml").read_text(encoding="utf-8"))
-WORKERS, BATCH = SETTINGS["minWorkers"], SETTINGS["batchSize"]
-DETAILS: tuple[Detail, ...] = ("standard", "fast")
-
-ADDRESSES = Addresses(18080, 18081, 18082, 18084, 18085)
-LITSERVE_PORT, DEEPFACE_PORT = 18090, 18091
-BOUNDARY = "bench-peers"
-WEIGHTS = "weights"
-"""The file in which deepface's server says which it has."""
-STARTING = 180.0
-"""Seconds that a peer may take until it answers."""
-
-
-@dataclass(frozen=True)
-class Server:
-    """A server that stands still except in its turn: LitServe polls, and takes a tenth of a core while it waits."""
-
-    request: Request
-    processes: tuple[subprocess.Popen[bytes], ...]
-
-    @contextlib.contextmanager
-    def turn(self) -> Iterator[Request]:
-        """What to send to it while it runs."""
-        self.signal(signal.SIGCONT)
-        try:
-            yield self.request
-        finally:
-            self.signal(signal.SIGSTOP)
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to all its processes; each of `processes` leads a group."""
-        for process in self.processes:
-            os.killpg(process.pid, number)
 
 
 @dataclass
@@ -134,6 +96,12 @@ def main() -> None:
         for server in servers.values():
             server.signal(signal.SIGSTOP)
         rows = {name: Row(name) for name in (*limits, *servers)}
+        for name, limit in limits.items():
+            rows[name].one = limit.rate(arguments.seconds, 1, 1)
+        for name, server in servers.items():
+            with server.turn() as request:
+                (times,) = latencies([request], arguments.requests, warm_up=2)
+            rows[name].milliseconds, rows[name].one = statistics.median(times) * 1000, 1 / statistics.mean(times)
         for number in range(arguments.rounds):
             for name, limit in limits.items():
                 rows[name].measure(
@@ -144,13 +112,7 @@ def main() -> None:
                     load = partial(throughput, request, arguments.clients, arguments.seconds)
                     rows[name].measure(server.processes, arguments.seconds, load)
             print(f"round {number + 1}:", *(f"{row.many[-1]:.1f}" for row in rows.values()), flush=True)
-        for name, limit in limits.items():
-            rows[name].one = limit.rate(arguments.seconds, 1, 1)
-        for name, server in servers.items():
-            with server.turn() as request:
-                (times,) = latencies([request], arguments.requests)
-            rows[name].milliseconds, rows[name].one = statistics.median(times) * 1000, 1 / statistics.mean(times)
-    write(list(rows.values()), arguments.clients, weights)
+            write(list(rows.values()), arguments.clients, weights)  # each time: a run cut short is not lost
 
 
 def throughput(request: Request, clients: int, seconds: float) -> float:
@@ -163,69 +125,6 @@ def one_face_for_all() -> bytes:
     portrait = skimage.data.astronaut()[:360, :480, ::-1]
     photo = cv2.resize(portrait, (640, 480), interpolation=cv2.INTER_CUBIC)
     return cv2.imencode(".jpg", photo, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
-
-
-@contextlib.contextmanager
-def starting(photo: bytes, scratch: Path) -> Iterator[dict[str, Server]]:
-    """All servers by name, on their way to their first answer; `scratch` is a folder to write to."""
-    servers = {}
-    with contextlib.ExitStack() as stack:
-        service = stack.enter_context(serving(ADDRESSES))
-        for detail in DETAILS:
-            request = Request(ADDRESSES.door, photo, f"/predictions/emotion?detail={detail}")
-            servers[f"this service, {detail}"] = Server(request, (service.torchserve, service.door))
-        process = stack.enter_context(running(litserve(), os.environ | ONE_THREAD, ROOT))
-        name = f"the pipeline behind LitServe, {WORKERS} workers"
-        servers[name] = Server(Request(LITSERVE_PORT, photo, "/predict"), (process,))
-        environment = os.environ | {"DEEPFACE_HOME": str(scratch), "WEIGHTS": str(scratch / WEIGHTS)}
-        for workers in (1, WORKERS):
-            process = stack.enter_context(running(deepface(workers), environment, ROOT))
-            request = Request(DEEPFACE_PORT + workers, *form("/analyze", "img", photo, actions='["emotion"]'))
-            servers[f"deepface's REST API, {workers} worker{'s' * (workers > 1)}"] = Server(request, (process,))
-        try:
-            yield servers
-        finally:
-            for server in servers.values():
-                server.signal(signal.SIGCONT)  # a process that stands still hears no SIGTERM
-
-
-def litserve() -> list[str]:
-    """The command line that serves the pipeline with LitServe as this service does."""
-    options = {"port": LITSERVE_PORT, "workers": WORKERS, "batch": BATCH, "delay": SETTINGS["maxBatchDelay"] / 1000}
-    words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    return [str(ENVIRONMENTS / "litserve/bin/python"), "-m", "bench.peers.litserve_server", *words]
-
-
-def deepface(workers: int) -> list[str]:
-    """The command line that serves deepface's REST API as its own image does, but for the number of workers."""
-    options = [f"--workers={workers}", "--timeout=7200", f"--bind=127.0.0.1:{DEEPFACE_PORT + workers}"]
-    return [str(ENVIRONMENTS / "deepface/bin/gunicorn"), *options, "bench.peers.deepface_server:create_app()"]
-
-
-def form(path: str, name: str, photo: bytes, **texts: str) -> tuple[bytes, str, str]:
-    """The body of a form with the photo in the field `name`, the path, and the content type."""
-    parts = [
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{text}\r\n'
-        for name, text in texts.items()
-    ]
-    parts.append(
-        f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"; filename="photo.jpg"\r\n'
-        "Content-Type: image/jpeg\r\n\r\n"
-    )
-    body = "".join(parts).encode() + photo + f"\r\n--{BOUNDARY}--\r\n".encode()
-    return body, path, f"multipart/form-data; boundary={BOUNDARY}"
-
-
-def wait_until_answered(request: Request) -> bytes:
-    """The first answer; raises what stood in its way if there is none in `STARTING` seconds."""
-    deadline = time.monotonic() + STARTING
-    while True:
-        try:
-            return Client(request).send()
-        except (OSError, RuntimeError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
 
 
 def check_one_face(name: str, text: bytes) -> None:
@@ -282,7 +181,6 @@ def write(rows: list[Row], clients: int, weights: str) -> None:
         ratios = " | ".join(f"{ratio(row, detail):.2f}" for detail in DETAILS)
         lines.append(f"| {row.name} | {latency} | {row.one:.1f} | {many} | {taken} | {ratios} |")
     (FOLDER / "RESULTS.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
 
 
 if __name__ == "__main__":
