@@ -44,7 +44,7 @@ ANALYSIS: Json = {
             },
             "quality": {
                 "size": 120.5,
-                "sharpness": 0.48,
+                "sharpness": 0.24,
                 "noise": 3.9,
                 "brightness": 131.2,
                 "contrast": 52.6,
