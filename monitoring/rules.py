@@ -57,7 +57,7 @@ SEEN_BY = {
     ),
     "page": (
         "emotion_client_requests_total{",
-        'outcome=~"away|slow|busy|not_answered|upload_timeout|token_refused|error"',
+        'outcome=~"away|slow|busy|not_answered|upload_timeout|token_refused|redirected|error"',
     ),
 }
 """Who counts requests, and which of them failed. The door sees every caller's, but none while no pod is there; the page
