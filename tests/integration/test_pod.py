@@ -3,14 +3,16 @@
 import socket
 
 import psutil
+import pytest
 
 from serving.server import serving
 from tests.integration.conftest import free_addresses
 from tests.integration.watching import is_loopback, own_address, sidecar, status
 
 
-def test_only_the_door_and_metrics_leave_loopback() -> None:
+def test_only_the_door_and_metrics_leave_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every listening socket of all processes, as they run in a container."""
+    monkeypatch.setenv("EMOTION_OPEN", "yes")
     addresses = free_addresses()
     with serving(addresses, host="0.0.0.0") as service:  # noqa: S104, as in a container
         service.wait_until_ready()
