@@ -18,7 +18,7 @@ def drains(folder: Path, runs: int) -> Iterator[Row]:
         (50, one_face(4000, 3000), ", 12 Mpx"),
     ):
         tried = lost = failed = 0
-        slowest = 0.0
+        slowest, why = 0.0, set[str]()
         for run in range(runs):
             place = folder / f"{clients}-{run}"
             place.mkdir(parents=True)
@@ -30,5 +30,12 @@ def drains(folder: Path, runs: int) -> Iterator[Row]:
             tried += sum(count for outcome, count in account.ended.items() if outcome != "refused")
             lost += sum(count for outcome, count in account.ended.items() if outcome not in {"200", "refused"})
             slowest = max(slowest, account.slowest)
+            why |= set(account.losses)
         name = f"{runs} stops under {clients} client{'s' if clients > 1 else ''}{what}"
-        yield Row(name, tried, lost, f"{slowest:.1f} s; {failed} stops with an error", not lost and not failed)
+        yield Row(
+            name,
+            tried,
+            lost,
+            "; ".join((f"{slowest:.1f} s", f"{failed} stops with an error", *sorted(why))),
+            not lost and not failed,
+        )
