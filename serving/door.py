@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import re
+import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from serving.access import fingerprint
 from serving.addresses import LOOPBACK, Addresses, ServerFailed
+from serving.listener import SETTLING, listen, take_no_more
 from serving.processes import running
 
 CADDYFILE = Path(__file__).with_name("Caddyfile")
@@ -18,6 +21,9 @@ DOCUMENTS = CADDYFILE.parent.parent / "docs"
 
 LONGEST_LEAVING = 600.0
 """Seconds; Caddy itself ends sooner, after DOOR_LEAVING and at most DOOR_GRACE."""
+
+LEAVING = "1s"
+"""How long the door answers on after SIGTERM, unless the environment has DOOR_LEAVING."""
 
 
 @contextlib.contextmanager
@@ -28,11 +34,36 @@ def door(addresses: Addresses, host: str = LOOPBACK, token: str = "") -> Iterato
 
     `host`: where it listens. `token`: what photos must come with; "": nothing.
     """
+    leaving = os.environ.get("DOOR_LEAVING", LEAVING)
+    seconds = seconds_of(leaving)
     with (
         tempfile.TemporaryDirectory(prefix="emotion-door-", ignore_cleanup_errors=True) as scratch,
-        running(_command(), _environment(addresses, host, token, scratch), grace=LONGEST_LEAVING) as process,
+        listen(host, addresses.door) as listener,
     ):
-        yield process
+        environment = _environment(addresses, host, token, scratch)
+        environment |= {"DOOR_LEAVING": leaving, "DOOR_LISTENER": f"fd/{listener.fileno()}"}
+        with running(_command(), environment, grace=LONGEST_LEAVING, descriptors=[listener.fileno()]) as process:
+            try:
+                yield process
+            finally:
+                _leave(process, listener, seconds)
+
+
+def seconds_of(duration: str) -> float:
+    """Of a duration like "8s", "1m" or "250ms". Raises `ServerFailed`."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)", duration)
+    if not match:
+        raise ServerFailed(f"DOOR_LEAVING is {duration!r}; it must be a duration like 8s")
+    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60}[match[2]]
+
+
+def _leave(process: subprocess.Popen[bytes], listener: socket.socket, leaving: float) -> None:
+    """Tell the door to leave, and the kernel to connect nobody more shortly before it closes."""
+    if process.poll() is None:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(max(leaving - SETTLING, 0))
+    take_no_more(listener)
 
 
 def is_open(addresses: Addresses) -> bool:

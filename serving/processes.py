@@ -27,18 +27,20 @@ def running(
     folder: Path | None = None,
     *,
     grace: float = GRACE,
+    descriptors: Sequence[int] = (),
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` in a process group of its own, and stop the whole group on leaving, whatever happened.
 
-    `folder`: where it runs, by default where this process runs. It has a group of its own because Ctrl-C in a terminal
-    reaches every process of the foreground group at once, and Java, its workers and Streamlit would each stop in their
-    own way and order.
+    `folder`: where it runs, by default where this process runs. `descriptors`: open files of ours that it gets,
+    under the same numbers. It has a group of its own because Ctrl-C in a terminal reaches every process of the
+    foreground group at once, and Java, its workers and Streamlit would each stop in their own way and order.
     """
     process = subprocess.Popen(
         command,
         env=environment,
         cwd=folder,
         start_new_session=True,
+        pass_fds=descriptors,
         preexec_fn=_die_with_parent,  # noqa: PLW1509, no thread runs when this is called
     )
     try:

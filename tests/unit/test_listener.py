@@ -1,0 +1,58 @@
+"""Closing the door's socket cuts nobody off who has just connected."""
+
+import socket
+import sys
+import threading
+
+import pytest
+
+from serving.addresses import ServerFailed
+from serving.door import seconds_of
+from serving.listener import listen, take_no_more
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can drop single segments at a socket")
+
+
+@linux
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])  # noqa: S104, as in the container
+def test_who_is_connected_is_served_and_nobody_new_connects(host: str) -> None:
+    with listen(host, 0) as ours:
+        port = ours.getsockname()[1]
+        with ours.dup() as doors, socket.create_connection(("127.0.0.1", port), timeout=5) as waiting:
+            take_no_more(ours)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(("127.0.0.1", port), timeout=0.3)
+            waiting.sendall(b"photo")
+            taken, _ = doors.accept()
+            with taken:
+                assert taken.recv(5) == b"photo"
+                taken.sendall(b"happy")
+            assert waiting.recv(5) == b"happy"
+
+
+@linux
+def test_who_comes_too_late_hears_that_nobody_listens() -> None:
+    """Sooner or later: the kernel knocks again after a second."""
+    with listen("127.0.0.1", 0) as ours:
+        port = ours.getsockname()[1]
+        doors = ours.dup()
+        take_no_more(ours)
+        threading.Timer(0.3, doors.close).start()
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), timeout=30)
+
+
+def test_a_port_has_one_door() -> None:
+    with listen("127.0.0.1", 0) as first, pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", first.getsockname()[1])
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("8s", 8), ("250ms", 0.25), ("1.5m", 90), ("0s", 0)])
+def test_how_long_it_leaves_is_read(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["8", "", "-1s", "soon"])
+def test_how_long_it_leaves_must_be_a_duration(text: str) -> None:
+    with pytest.raises(ServerFailed, match=r"DOOR_LEAVING is .* like 8s"):
+        seconds_of(text)
