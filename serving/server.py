@@ -52,9 +52,12 @@ class Service:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the service in the foreground.")
     add_port_arguments(parser)
-    addresses = Addresses(**vars(parser.parse_args()))
+    parser.add_argument("--archive", type=Path, default=ARCHIVE, help="the model archive (default: %(default)s)")
+    arguments = vars(parser.parse_args())
+    archive = arguments.pop("archive")
+    addresses = Addresses(**arguments)
     try:
-        with stopping_on_signals(), serving(addresses) as service:
+        with stopping_on_signals(), serving(addresses, archive) as service:
             service.wait_until_ready()
             print(f"ready: POST a photo to {addresses.predictions}", flush=True)
             stay(service)

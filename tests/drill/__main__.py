@@ -17,6 +17,7 @@ from pathlib import Path
 import requests
 
 from emotion.contract import IMAGE_ERRORS
+from tests.drill.costs import costs
 from tests.drill.drains import drains
 from tests.drill.faults import faults
 from tests.drill.fuzz import mutated, seeds
@@ -56,6 +57,7 @@ def over_http(url: str, files: int) -> Row:
 
 
 DRILLS: dict[str, Drill] = {
+    "costs": lambda *_: costs(),
     "fuzz": fuzz,
     "overload": lambda folder, quick: overload(folder, 6 if quick else 60),
     "faults": lambda folder, _: faults(folder),

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,6 +29,9 @@ SMALL = 24
 
 PAUSE = 10.0
 """Seconds for which a process stands still."""
+
+LONGEST_START = 150.0
+"""Seconds until a service that neither starts nor ends is given up."""
 
 Fault = Callable[[Command, Addresses], object]
 
@@ -55,9 +59,10 @@ def faults(folder: Path) -> Iterator[Row]:
         fill(small)
         yield at_start("the temporary folder is full at the start", {"TMPDIR": str(small)})
     yield at_start("64 file descriptors", {}, descriptors=64)
-    broken = folder / "broken.mar"
+    broken = folder / "half.mar"
     broken.write_bytes(ARCHIVE.read_bytes()[: 2**20])
-    yield at_start("half a model archive", {}, archive=broken)
+    yield at_start("half a model archive", {}, "no model archive at", broken)
+    yield at_start("an unreadable model", {}, "no ready workers after", unreadable(folder / "unreadable"))
 
 
 def under_load(name: str, folder: Path, fault: Fault, **settings: str) -> Row:
@@ -87,22 +92,46 @@ def timed(addresses: Addresses) -> Iterator[Account]:
         account.stop.set()
 
 
-def at_start(name: str, settings: dict[str, str], archive: Path | None = None, descriptors: int = 0) -> Row:
-    """The service either starts or ends by itself, with a word that says why."""
-    command = [sys.executable, "-m", "tests.drill.start", *port_options(free_addresses())]
-    if archive:
-        command += ["--archive", str(archive)]
+def at_start(name: str, settings: dict[str, str], why: str = "", archive: Path = ARCHIVE, descriptors: int = 0) -> Row:
+    """The service starts; or, where `why` says what must be said, it ends by itself with status 1 and says that."""
+    command = [sys.executable, "-m", "serving.server", *port_options(free_addresses()), "--archive", str(archive)]
     if descriptors:
         command = ["prlimit", f"--nofile={descriptors}", *command]
     started = time.monotonic()
-    try:
-        ended = subprocess.run(
-            command, cwd=ROOT, env=os.environ | settings, capture_output=True, text=True, timeout=150, check=False
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=os.environ | settings, stdout=output, stderr=subprocess.STDOUT
         )
-    except subprocess.TimeoutExpired:
-        return Row(name, 1, 1, "neither starts nor ends in 150 s", held=False)
-    said = (ended.stderr.strip().splitlines() or ["nothing"])[-1].replace("|", "/").replace(str(archive), "…")
-    return Row(name, 1, 0, f"status {ended.returncode} after {time.monotonic() - started:.0f} s: {said[:110]}", True)
+        said: list[str] = []
+        while process.poll() is None and time.monotonic() - started < LONGEST_START:
+            time.sleep(0.2)
+            output.seek(0)
+            said = output.read().strip().splitlines()
+            if any(line.startswith("ready: ") for line in said):
+                break
+        ready = process.poll() is None and any(line.startswith("ready: ") for line in said)
+        seconds = time.monotonic() - started
+        process.terminate()
+        status = process.wait(120)
+        output.seek(0)
+        said = output.read().strip().splitlines()
+    if why:
+        last = said[-1] if said else "nothing"
+        held = not ready and status == 1 and why in last
+        outcome = f"status {status}: {last[:110]}".replace("|", "/").replace(str(archive), "…")
+    else:
+        held, outcome = ready, "ready" if ready else "not ready"
+    return Row(name, 1, int(not held), f"{outcome} after {seconds:.0f} s", held)
+
+
+def unreadable(folder: Path) -> Path:
+    """The archive, with half a network in it."""
+    folder.mkdir()
+    with zipfile.ZipFile(ARCHIVE) as whole, zipfile.ZipFile(folder / ARCHIVE.name, "w") as broken:
+        for name in whole.namelist():
+            content = whole.read(name)
+            broken.writestr(name, content[: len(content) // 2] if name.endswith("emotion.onnx") else content)
+    return folder / ARCHIVE.name
 
 
 def workers(service: Command) -> list[psutil.Process]:

@@ -3,6 +3,8 @@
 import io
 import signal
 import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,26 @@ def test_a_photo_in_flight_when_java_dies_is_told_so(tmp_path: Path) -> None:
         assert service.process.wait(20) == 1
     # Those that come while the last door closes, a thousand a second here, may find it shut.
     assert account.ended["502"] >= 1, account
+
+
+def test_a_form_whose_worker_dies_is_not_called_unreadable(tmp_path: Path) -> None:
+    """Its client may try again; with a form that could not be read it must not."""
+    addresses = free_addresses()
+    with running(tmp_path, addresses) as service:
+        workers = [each for each in service.child("java").children(recursive=True) if each.name().startswith("python")]
+        for worker in workers:
+            worker.suspend()
+        with ThreadPoolExecutor(8) as pool:
+            form = {"data": photo_bytes("smiling")}
+            sent = [pool.submit(requests.post, addresses.predictions, files=form, timeout=120) for _ in range(8)]
+            # Each worker has its batch, and the rest wait.
+            eventually(lambda: 0 < waiting(addresses) < 8, 30, every=0.05)
+            for worker in workers:
+                worker.kill()
+            answers = [each.result() for each in sent]
+    told = Counter(answer.status_code for answer in answers)
+    assert set(told) == {200, 502}, told
+    assert {answer.json()["error"]["code"] for answer in answers if answer.status_code == 502} == {"not_answered"}
 
 
 def waiting(addresses: Addresses) -> int:
