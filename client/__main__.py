@@ -8,20 +8,22 @@ from pathlib import Path
 
 from streamlit.web import cli
 
-from client import metrics, settings
+from client import forgetting, metrics, settings
 
 APP = Path(__file__).with_name("app.py")
 
 
 def main() -> None:
     try:
-        port = settings.from_environment().metrics_port
+        ours = settings.from_environment()
+        port = ours.metrics_port
         if port:
             metrics.serve(port)
     except ValueError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
         sys.exit(f"error: port {port} cannot be had ({error.strerror}); set EMOTION_METRICS_PORT to another")
+    forgetting.start(ours.reconnect)
     # Streamlit's own start, in this process: the pages count with the same counters that are served here.
     cli.main(["run", str(APP), *sys.argv[1:]])
 

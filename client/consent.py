@@ -1,4 +1,4 @@
-"""The notice that a person acknowledges before the first photo."""
+"""The notice that a person acknowledges before the first photo, and what it says in more words."""
 
 import streamlit as st
 
@@ -10,6 +10,19 @@ NOTICE = (
     "workplace. This is an emotion recognition system in the sense of the European AI Act: whoever shows it to people "
     "must tell them. The full text is on the page “Privacy and limits”."
 )
+
+WHAT_HAPPENS = """\
+1. Your browser sends it to this page's server, which makes it smaller if it is larger than 2,048 pixels and drops its
+   metadata, such as where it was taken. Only a file that the page cannot read goes on unchanged, for the service to say
+   what is wrong with it.
+2. The page's server sends it to the emotion service, which finds the faces, reads them and forgets them. The service
+   writes one log line a photo: a random id, how many faces and how long; nothing of the picture and no name.
+3. Photo and answer stay in this browser tab's session so that you can look at them; going to another page keeps them.
+   They are gone at once when you press “Remove this photo” or “Clear everything”, and a minute after you reload the
+   page or close the tab: that long the server waits for a tab that was only cut off.
+
+Nothing is written to disk, used for training or sent to anybody else. The page sends no telemetry.
+"""
 
 
 def acknowledged() -> bool:

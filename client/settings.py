@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+LONGEST = 90.0
+"""Seconds that a session can be kept for its tab: after 120 Streamlit itself no longer tells of it."""
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -13,7 +16,8 @@ class Settings:
     `server`: base URL of the service; `token`: sent as `Authorization: Bearer …` where the service stands behind an
     authenticating edge. `timeout`: seconds to wait for an answer. `retries`: times a photo is sent again while the
     service is away or busy. `concurrency`: photos under way at once. `metrics_port`: where Prometheus reads the
-    client's own metrics, 0 for nowhere. `reports`: folder of the served model's reports.
+    client's own metrics, 0 for nowhere. `reports`: folder of the served model's reports. `reconnect`: seconds for which
+    the page keeps the photos of a tab that is cut off, closed or reloaded.
     """
 
     server: str = "http://127.0.0.1:8080"
@@ -23,11 +27,12 @@ class Settings:
     concurrency: int = 4
     metrics_port: int = 0
     reports: Path = Path(__file__).resolve().parent.parent / "model_store"
+    reconnect: float = 60.0
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from `EMOTION_SERVER`, `EMOTION_TOKEN`, `EMOTION_TIMEOUT`, `EMOTION_RETRIES`, `EMOTION_CONCURRENCY`,
-    `EMOTION_METRICS_PORT` and `EMOTION_REPORTS`, each with a default.
+    `EMOTION_METRICS_PORT`, `EMOTION_REPORTS` and `EMOTION_RECONNECT`, each with a default.
 
     Raises `ValueError` when a value cannot be used, naming it and its bounds; never the token's value.
     """
@@ -46,6 +51,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         concurrency=int(_number(environment, "EMOTION_CONCURRENCY", defaults.concurrency, 1, 64)),
         metrics_port=int(_number(environment, "EMOTION_METRICS_PORT", defaults.metrics_port, 0, 65535)),
         reports=Path(environment.get("EMOTION_REPORTS", defaults.reports)),
+        reconnect=_number(environment, "EMOTION_RECONNECT", defaults.reconnect, 1, LONGEST),
     )
 
 

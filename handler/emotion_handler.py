@@ -3,6 +3,7 @@
 The only file that imports `ts`. The pipeline knows nothing of requests; this file processes no images.
 """
 
+import os
 import re
 import time
 from collections import Counter
@@ -55,6 +56,10 @@ JSON_FORM = '{"image": "<base64>"}'
 Photo = tuple[bytes | bytearray, Detail]
 """An encoded image, and how closely to look at it."""
 
+WORKER_NICENESS = 10
+"""How far workers stand behind the front door and Java, where they share cores (`nice(2)`): at four times the load that
+the service can take, a refusal takes a twentieth of the time."""
+
 DETAIL_HEADER = "X-Detail"
 """Where the door writes `detail` of the address's query, which TorchServe does not hand on."""
 
@@ -64,6 +69,8 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
 
     def initialize(self, context: Context) -> None:
         """Load the models from the unpacked archive."""
+        # Who takes photos, and refuses what is too much, must not wait until a worker has had its share of a core.
+        os.nice(WORKER_NICENESS)
         self.pipeline = Pipeline.load(Path(context.system_properties["model_dir"]))
         self.pipeline.warm_up()
         self.policy = policy.from_environment()

@@ -2,23 +2,14 @@
 
 import streamlit as st
 
+from client.consent import WHAT_HAPPENS
+
 
 def show() -> None:
     """The page."""
     st.title("Privacy and limits")
     st.subheader("What happens to a photo")
-    st.markdown(
-        "1. Your browser sends it to this page's server, which makes it smaller if it is larger than 2,048 "
-        "pixels and drops its metadata, such as where it was taken. Only a file that the page cannot read goes on "
-        "unchanged, for the service to say what is wrong with it.\n"
-        "2. The page's server sends it to the emotion service, which finds the faces, reads them and forgets them. "
-        "The service writes one log line a photo: a random id, how many faces and how long; nothing of the picture "
-        "and no name.\n"
-        "3. Photo and answer stay in this browser tab's session so that you can look at them. They are gone when you "
-        "press “Remove this photo” or “Clear everything”, reload the page or close the tab; going to another page "
-        "keeps them.\n\n"
-        "Nothing is written to disk, used for training or sent to anybody else. The page sends no telemetry."
-    )
+    st.markdown(WHAT_HAPPENS)
     st.subheader("What the model cannot know")
     st.markdown(
         "- **An expression is not a feeling.** People smile when they are sad and frown when they think. What a person "

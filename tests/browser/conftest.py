@@ -77,6 +77,7 @@ def page_url(service: Service, metrics_port: int) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         with pytest.MonkeyPatch.context() as environment:  # for that process alone, not for other tests
             environment.setenv("EMOTION_METRICS_PORT", str(metrics_port))
+            environment.setenv("EMOTION_RECONNECT", "5")
             environment.setenv("STREAMLIT_SERVER_ENABLE_EXPENSIVE_MEMORY_STATS", "true")  # for `held`
             stack.enter_context(page(port, service.addresses))
         yield f"http://127.0.0.1:{port}"

@@ -170,6 +170,23 @@ def test_cleared_and_removed_photos_leave_memory(tab: Page, page_url: str, tmp_p
     screenshot(tab, "cleared")
 
 
+@pytest.mark.parametrize("how", ["closed", "reloaded"])
+def test_a_tab_that_goes_takes_its_photos_along(tab: Page, page_url: str, tmp_path: Path, how: str) -> None:
+    """A minute later, where people use it; the tests' page waits five seconds for the tab to come back."""
+    photo = tmp_path / "large.jpg"
+    photo.write_bytes((SAMPLES / "Both.jpg").read_bytes() + bytes(3 * 10**6))
+    before = held(page_url)
+    choose(tab, photo)
+    expect(tab.get_by_text("2 faces, largest first · answered in")).to_be_visible()
+    wait_until_held(page_url, before + 2.5e6, before + 4e6)
+    if how == "closed":
+        tab.close()
+    else:
+        tab.reload()
+        tab.get_by_role("button", name="I understand").wait_for()
+    wait_until_held(page_url, 0, before + 2e5)
+
+
 def wait_until_held(page_url: str, least: float, most: float) -> None:
     """Streamlit counts anew every five seconds only."""
     deadline = time.monotonic() + 30
