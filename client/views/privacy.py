@@ -10,6 +10,7 @@ def show() -> None:
     st.title("Privacy and limits")
     st.subheader("What happens to a photo")
     st.markdown(WHAT_HAPPENS)
+    st.caption("The project's SECURITY.md names, for each of these sentences, the test that fails when it is not true.")
     st.subheader("What the model cannot know")
     st.markdown(
         "- **An expression is not a feeling.** People smile when they are sad and frown when they think. What a person "
