@@ -30,7 +30,7 @@ def promises() -> dict[str, list[str]]:
 
 def sentences(words: str) -> Iterator[str]:
     plain = re.sub(r"[*\n ]+", " ", re.sub(r":material/\w+: |(?m:^\s*(-|\d\.) )", "", words))
-    said = re.split(r"(?<=[.:;]) (?=[A-Z])", plain.strip())
+    said = re.split(r"(?<=[.:;]) (?=[A-Z[])", plain.strip())
     yield from (each for each in said if each and "SECURITY.md" not in each)
 
 
