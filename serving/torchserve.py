@@ -38,6 +38,10 @@ LARGEST_IMAGE = {
 """What OpenCV decodes at most, should it ever read a file otherwise than we do; it reads them when it is imported."""
 
 
+LONGEST_SOCKET = 107
+"""Bytes of a Unix socket's path (`sun_path` in unix(7), less its end)."""
+
+
 @contextlib.contextmanager
 def torchserve(
     addresses: Addresses, archive: Path = ARCHIVE, host: str = LOOPBACK
@@ -49,11 +53,15 @@ def torchserve(
     # TorchServe takes any file for an archive, and then its workers die without a word.
     if not zipfile.is_zipfile(archive):
         raise ServerFailed(f"no model archive at {archive}; build it with `make mar`")
-    with (
-        tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as scratch,
-        running(_command(archive, Path(scratch)), _environment(addresses, Path(scratch), host)) as process,
-    ):
-        yield process
+    with tempfile.TemporaryDirectory(prefix="emotion-serve-", ignore_cleanup_errors=True) as scratch:
+        # Each worker listens on a socket in it, and with a path that is too long never does, without a word.
+        excess = len(f"{scratch}/.ts.sock.9000".encode()) - LONGEST_SOCKET
+        if excess > 0:
+            raise ServerFailed(
+                f"the path of the temporary folder is {excess} bytes too long; set TMPDIR to another one"
+            )
+        with running(_command(archive, Path(scratch)), _environment(addresses, Path(scratch), host)) as process:
+            yield process
 
 
 def workers_are_ready(addresses: Addresses) -> bool:

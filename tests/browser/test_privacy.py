@@ -1,7 +1,5 @@
 """Nothing of a photo that was given to the page stands anywhere on the machine: neither what is in it nor its name."""
 
-from pathlib import Path
-
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -12,8 +10,9 @@ from tests.integration.test_privacy import MARK, contents, disguises, marked, sc
 
 
 def test_nothing_of_a_photo_or_its_name_is_kept(
-    chromium: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    chromium: Browser, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    tmp_path = tmp_path_factory.mktemp("privacy")  # short: a worker's socket lies below it
     addresses = free_addresses()
     page_port, metrics_port = free_ports(2)
     monkeypatch.setenv("EMOTION_METRICS_PORT", str(metrics_port))

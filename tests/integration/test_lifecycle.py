@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -80,3 +81,17 @@ def test_a_server_that_ends_while_it_starts_is_reported() -> None:
         service.torchserve.kill()
         with pytest.raises(ServerFailed, match="TorchServe ended with status -9 while starting; see its log above"):
             service.wait_until_ready()
+
+
+def test_a_temporary_folder_with_too_long_a_path_is_a_clear_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers would never start: their sockets lie there, and a socket's path is short."""
+    deep = tmp_path / ("x" * 100)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with (
+        pytest.raises(ServerFailed, match=r"temporary folder is \d+ bytes too long; set TMPDIR"),
+        serving(free_addresses()),
+    ):
+        pass
