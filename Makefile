@@ -14,7 +14,7 @@ STRESS_OUT ?= model_store
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
 .PHONY: run test serve mar wheel version train compress release reports evaluate audit stress stress-peer pipeline framing \
-	bench bench-peers bench-client bench-capacity bench-autoscaling drill sbom audit-dependencies image image-test openapi \
+	bench bench-peers bench-client bench-capacity bench-autoscaling drill sbom audit-dependencies image image-test cluster-test openapi \
 	lint policy lock clean
 .DELETE_ON_ERROR:
 
@@ -41,7 +41,7 @@ version: $(BIN)/.installed
 	$(BIN)/python -m training.version $(TO)
 	$(BIN)/python -m emotion.openapi --out docs/openapi.json
 
-test: $(BIN)/.installed model_store/emotion.mar .venv-s3/.installed
+test: $(BIN)/.installed model_store/emotion.mar .venv-s3/.installed .venv-load/.installed
 	$(BIN)/python -m pytest
 
 lint: $(BIN)/.installed policy
@@ -68,6 +68,10 @@ image: $(BIN)/.installed
 # Builds both images and runs them from their own files; needs root, and buildah (apt-get install buildah debootstrap).
 image-test: $(BIN)/.installed
 	$(BIN)/python -m pytest -rA tests/image
+
+# The manifests on a cluster of its own, made with kind and deleted again; needs Docker, kind and the images.
+cluster-test: $(BIN)/.installed
+	@$(BIN)/python -m tests.cluster $(OPTIONS)
 
 train: $(BIN)/.installed
 	$(need-data)
@@ -217,6 +221,12 @@ audit-dependencies: $(BIN)/.installed .venv-supply/.installed
 	$(BIN)/uv pip install --quiet --python .venv-s3/bin/python --require-hashes -r requirements/s3.txt
 	@touch $@
 
+# What the load job's image holds: its script is tested with the same version, which has many dependencies of its own.
+.venv-load/.installed: requirements/load.txt $(BIN)/.installed
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-load
+	$(BIN)/uv pip install --quiet --python .venv-load/bin/python --require-hashes -r requirements/load.txt
+	@touch $@
+
 lock: $(BIN)/.installed
 	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
@@ -233,7 +243,9 @@ lock: $(BIN)/.installed
 	echo checkov | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/policy.txt
 	printf 'cyclonedx-bom\npip-audit\n' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/supply.txt
 	echo 'moto[server]' | $(COMPILE) - --no-annotate --python-version 3.11 -o requirements/s3.txt
+	sed -n 's|.*image: locustio/locust:|locust==|p' k8s/overlays/load/job.yaml | \
+		$(COMPILE) - --no-annotate --python-version 3.11 -o requirements/load.txt
 
 clean:
-	rm -rf .venv .venv-policy .venv-peer .venv-peers .venv-supply .venv-s3 dist model_store/emotion.mar \
+	rm -rf .venv .venv-policy .venv-peer .venv-peers .venv-supply .venv-s3 .venv-load dist model_store/emotion.mar \
 		model_store/third_party

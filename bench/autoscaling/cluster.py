@@ -1,187 +1,87 @@
-"""A cluster of emotion pods under an autoscaler, as a discrete-event simulation (SimPy).
+"""A cluster of emotion pods under an autoscaler, simulated.
 
 Service and start-up times were measured by `bench.autoscaling.measure`; workers, batch size and the queue's length are
 read from the archive's configuration, the policy from the manifests. The rest is assumed: see `Assumptions`.
 
-Photos are simulated in small groups, or ten thousand a second would take too long; each photo's latency still counts
-from its own moment. Photos are spread over ready pods at random.
+Photos come over connections that are kept alive, and kube-proxy gives each connection, not each photo, to a ready pod
+at random (`mode` iptables or ipvs with its default). Every photo has its own moment; pods are looked at, and
+become ready, every five seconds.
 """
 
-import json
+import itertools
 import math
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
-import simpy
-import yaml
 
 from bench.autoscaling.autoscaler import SYNC_SECONDS, Autoscaler, Policy
-from monitoring.rules import LATENCY_BOUND
-
-ROOT = Path(__file__).resolve().parents[2]
-MEASURED = Path(__file__).with_name("measured.json")
-CONFIGURATION = ROOT / "handler" / "model-config.yaml"
-
-IDEAL_BUSY = 0.7
-"""The ideal, with which policies are compared, has at every moment just as many pods as keep workers this busy."""
+from bench.autoscaling.outcome import Outcome
+from bench.autoscaling.pod import Pod, Server, waiting
+from bench.autoscaling.signals import signals
 
 Load = Callable[[float], float]
-"""Photos a second at a time, seconds from the start."""
+"""Photos a second at a time, seconds from the start; it may leap at whole multiples of `Assumptions.scrape` only."""
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What a machine without a cluster cannot measure; in seconds.
+    """What a machine without a cluster cannot measure; in seconds where nothing else is said.
 
-    `schedule`: until the containers of a wanted pod start, on a node that has room and the image. `node`: how much
-    longer it takes where a node must be added first, as for every pod beyond the first `pods_at_hand`. `scrape`,
-    `rule`: Prometheus' intervals. `group`: photos that arrive within this time are one event.
+    `schedule`: until the containers of a wanted pod start, on a node that has room and the image. `pull`: how much
+    longer where the image (1.45 GB unpacked) must come first, as wherever no pod has been. `node`: how much longer
+    where a node must be added first, as for every pod beyond the first `pods_at_hand`; a node that stands empty for
+    `idle` goes again, with its image. `scrape`, `rule`: Prometheus' intervals. `each`: photos a second that come over
+    one connection. `lasts`: how long a connection does, on average.
     """
 
     schedule: float = 4.0
+    pull: float = 20.0
     node: float = 60.0
     pods_at_hand: int = 10
+    idle: float = 600.0
     scrape: float = 5.0
     rule: float = 5.0
-    group: float = 0.02
+    each: float = 2.0
+    lasts: float = 60.0
 
 
-@dataclass(frozen=True)
-class Pod:
-    """One pod, as measured: `base` + `each`·n seconds for a batch of n photos, times a random factor."""
+class Nodes:
+    """Which place a pod gets, the lowest that is free, and how long it takes until its containers start there."""
 
-    base: float
-    each: float
-    deviation: float
-    start: float
-    workers: int
-    batch: int
-    places: int
+    def __init__(self, assumptions: Assumptions) -> None:
+        self.assumptions = assumptions
+        self._taken: set[int] = set()
+        self._left: dict[int, float] = {}
 
-    @property
-    def capacity(self) -> float:
-        """Photos a second with full batches."""
-        return self.workers * self.batch / (self.base + self.each * self.batch)
+    def take(self, now: float) -> tuple[int, float]:
+        """A place, and the seconds until a container starts there."""
+        assumed = self.assumptions
+        place = next(each for each in itertools.count() if each not in self._taken)
+        self._taken.add(place)
+        has_node = place < assumed.pods_at_hand or now - self._left.get(place, -math.inf) < assumed.idle
+        has_image = place in self._left and has_node
+        return place, assumed.schedule + assumed.node * (not has_node) + assumed.pull * (not has_image)
 
-    def ideal(self, rate: float) -> int:
-        """How many pods, at least one, keep their workers busy `IDEAL_BUSY` of the time at `rate` photos a second."""
-        return max(math.ceil(rate / (IDEAL_BUSY * self.capacity)), 1)
-
-
-def measured_pod(measured: dict[str, Any], configuration: dict[str, Any]) -> Pod:
-    """The pod that fits the measurements.
-
-    Two equations give `base` and `each`: with one client every batch holds one photo and takes the mean measured
-    then; in the run with the most photos a second every batch is full.
-    """
-    alone = measured["load"][0]["seconds"]["mean"]
-    most = max(measured["load"], key=lambda each: float(each["photos_per_second"]))["photos_per_second"]
-    workers, batch = configuration["minWorkers"], configuration["batchSize"]
-    full = workers * batch / most
-    each = max((full - alone) / (batch - 1), 0.001)
-    spread = measured["alone_seconds"]["deviation"] / measured["alone_seconds"]["mean"]
-    return Pod(
-        base=max(alone - each, 0.0),
-        each=each,
-        deviation=spread,
-        start=measured["start_seconds"],
-        workers=workers,
-        batch=batch,
-        places=configuration["jobQueueSize"],
-    )
+    def leave(self, place: int, now: float) -> None:
+        self._taken.remove(place)
+        self._left[place] = now
 
 
-def default_pod() -> Pod:
-    """The pod as measured and configured in this repository."""
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
-    return measured_pod(measured, yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
+@dataclass(eq=False)
+class Replica:
+    """A pod that is wanted: pending until `runs`, answering from `ready` on."""
 
-
-class Latencies:
-    """Millions of latencies, kept as a histogram with steps of one per cent."""
-
-    STEP = math.log(1.01)
-    LEAST = 1e-3
-    """Seconds; the lower end."""
-
-    def __init__(self) -> None:
-        self._counts = np.zeros(1200, dtype=np.int64)
-        self._fresh: list[float] = []
-
-    def add(self, seconds: Iterable[float]) -> None:
-        self._fresh.extend(seconds)
-        if len(self._fresh) > 100_000:
-            self._settle()
-
-    def _settle(self) -> None:
-        steps = np.log(np.maximum(self._fresh, self.LEAST) / self.LEAST) / self.STEP
-        self._counts += np.bincount(np.minimum(steps.astype(int), len(self._counts) - 1), minlength=len(self._counts))
-        self._fresh.clear()
-
-    def __len__(self) -> int:
-        return int(self._counts.sum()) + len(self._fresh)
-
-    def quantile(self, q: float) -> float:
-        """Seconds, to one per cent."""
-        if self._fresh:
-            self._settle()
-        index = int(np.searchsorted(np.cumsum(self._counts), q * self._counts.sum()))
-        return float(self.LEAST * math.exp((index + 0.5) * self.STEP))
-
-    def over(self, seconds: float) -> int:
-        """How many were longer."""
-        if self._fresh:
-            self._settle()
-        return int(self._counts[round(math.log(seconds / self.LEAST) / self.STEP) :].sum())
-
-
-@dataclass
-class Outcome:
-    """The result of a run. A pod's seconds count from the moment that it is wanted."""
-
-    latencies: Latencies = field(default_factory=Latencies)
-    refused: int = 0
-    pod_seconds: float = 0.0
-    ideal_pod_seconds: float = 0.0
-    timeline: list[tuple[float, float, int, int, float]] = field(default_factory=list)
-    """Time, photos a second, pods ready, pods wanted, mean queue."""
-
-    def summary(self) -> dict[str, float]:
-        """Seconds, shares of all photos, pod-hours and their ratio to the ideal."""
-        total = len(self.latencies) + self.refused
-        return {
-            "photos": total,
-            "p50": round(self.latencies.quantile(0.5), 3),
-            "p95": round(self.latencies.quantile(0.95), 3),
-            "p99": round(self.latencies.quantile(0.99), 3),
-            "late": round(self.latencies.over(LATENCY_BOUND) / total, 6),
-            "refused": round(self.refused / total, 6),
-            "pod_hours": round(self.pod_seconds / 3600, 2),
-            "over_ideal": round(self.pod_seconds / self.ideal_pod_seconds, 3),
-        }
-
-
-@dataclass
-class _Server:
-    """A pod; `busy`, `waited` and `served` only grow, as the metrics of a real one do."""
-
-    ready: bool = False
-    queue: deque[float] = field(default_factory=deque)
-    idle: int = 0
-    busy: float = 0.0
-    waited: float = 0.0
-    served: int = 0
-    history: deque[tuple[float, int, float, float, int]] = field(default_factory=deque)
+    place: int
+    runs: float
+    ready: float
+    server: Server | None = None
 
 
 class Cluster:
     """One run of a load under a policy, on pods that are all alike."""
 
-    def __init__(  # noqa: PLR0913, a run has that many parts
+    def __init__(
         self,
         load: Load,
         duration: float,
@@ -189,141 +89,123 @@ class Cluster:
         pod: Pod,
         *,
         seed: int = 0,
-        signals: Callable[["Cluster"], dict[str, list[float | None]]] | None = None,
     ) -> None:
-        """`signals` gives the autoscaler other metrics than the standard ones."""
         self.load, self.duration, self.policy, self.pod = load, duration, policy, pod
         self.assumptions = Assumptions()
-        self.signals = signals or Cluster.standard_signals
-        self.env = simpy.Environment()
-        self.random = np.random.default_rng(seed)
-        self.servers: list[_Server] = []
+        self.now = 0.0
+        self.nodes = Nodes(self.assumptions)
+        self.replicas: list[Replica] = []
         self.outcome = Outcome()
+        self._controller = Autoscaler(policy)
+        # The photos are the same under every policy: what the cluster does draws from a generator of its own.
+        self._arriving, self._routing = (np.random.default_rng([seed, stream]) for stream in range(2))
+        self._connections = np.full(0, -1)
         self._factors = self._draw()
+        self._answered: list[float] = []
+
+    @property
+    def servers(self) -> list[Server]:
+        """The pods that are ready."""
+        return [replica.server for replica in self.replicas if replica.server]
 
     def run(self) -> Outcome:
         """Simulate the whole duration."""
+        step = self.assumptions.scrape
         for _ in range(self.policy.least):
-            server = _Server(ready=True, idle=self.pod.workers)
-            self.servers.append(server)
-        self.env.process(self._arrivals())
-        self.env.process(self._scrapes())
-        self.env.process(self._autoscaler())
-        self.env.run(until=self.duration)
+            place, _ = self.nodes.take(0.0)
+            self.replicas.append(Replica(place, 0.0, 0.0, Server(self.pod, 0.0)))
+        for index in range(round(self.duration / step)):
+            self.now = index * step
+            for replica in self.replicas:
+                if replica.server is None and replica.ready <= self.now:
+                    replica.server = Server(self.pod, self.now)
+            if self.now % SYNC_SECONDS == 0:
+                self._scale()
+            self._serve(self.now + step)
+            for server in self.servers:
+                server.scrape(self.now + step)
+        self._count()
         return self.outcome
 
-    def _arrivals(self) -> Generator[simpy.Event, None, None]:
-        """A Poisson process whose rate follows the load, drawn ten seconds at a time."""
-        group, chunk = self.assumptions.group, 10.0
-        while True:
-            start = self.env.now
-            rate = self.load(start + chunk / 2)
-            # The rate holds for all ten seconds: a load may leap only between them, as those of `simulate` do.
-            moments = np.sort(start + chunk * self.random.random(self.random.poisson(rate * chunk)))
-            edges = np.flatnonzero(np.diff(np.floor((moments - start) / group))) + 1
-            shares = self.random.random(len(moments)).tolist()
-            begin = 0
-            for end in [*edges.tolist(), len(moments)]:
-                if begin == end:
-                    continue
-                arrived = moments[begin:end].tolist()
-                yield self.env.timeout(max(arrived[-1] - self.env.now, 0.0))
-                ready = [server for server in self.servers if server.ready]
-                if ready:
-                    for moment, share in zip(arrived, shares[begin:end], strict=True):
-                        self._offer(ready[int(share * len(ready))], moment)
-                else:
-                    self.outcome.refused += len(arrived)
-                begin = end
-            yield self.env.timeout(max(start + chunk - self.env.now, 0.0))
-
-    def _offer(self, server: _Server, moment: float) -> None:
-        if len(server.queue) >= self.pod.places:
-            self.outcome.refused += 1
+    def _serve(self, until: float) -> None:
+        """The photos between now and `until`: a Poisson process, whose rate follows the load."""
+        length, rate = until - self.now, self.load((self.now + until) / 2)
+        moments = self.now + length * np.sort(self._arriving.random(self._arriving.poisson(rate * length)))
+        large = self._arriving.random(len(moments)) < self.pod.large_share
+        costs = np.where(large, self.pod.large, self.pod.small)
+        lanes = self._arriving.random(len(moments))
+        servers = self.servers
+        if not servers:
+            self.outcome.refused += len(moments)
             return
-        server.queue.append(moment)
-        if server.idle:
-            server.idle -= 1
-            self.env.process(self._work(server))
+        connections = self._connect(math.ceil(rate / self.assumptions.each), length)
+        chosen = connections[(lanes * len(connections)).astype(int)]
+        order = np.argsort(chosen, kind="stable")
+        edges = np.searchsorted(chosen[order], np.arange(len(servers) + 1))
+        moments, costs = moments[order], costs[order]
+        for server, (begin, end) in zip(servers, itertools.pairwise(edges.tolist()), strict=True):
+            arrived, each = moments[begin:end].tolist(), costs[begin:end].tolist()
+            self.outcome.refused += server.advance(arrived, each, until, self._factors, self._answered)
+        if len(self._answered) > 100_000:
+            self._count()
 
-    def _work(self, server: _Server) -> Generator[simpy.Event, None, None]:
-        """One worker: takes batches of waiting photos until none waits."""
-        pod = self.pod
-        while server.queue:
-            batch = [server.queue.popleft() for _ in range(min(pod.batch, len(server.queue)))]
-            server.waited += sum(self.env.now - moment for moment in batch)
-            seconds = (pod.base + pod.each * len(batch)) * next(self._factors)
-            yield self.env.timeout(seconds)
-            server.busy += seconds
-            server.served += len(batch)
-            self.outcome.latencies.add(self.env.now - moment for moment in batch)
-        server.idle += 1
+    def _connect(self, count: int, seconds: float) -> "np.ndarray[tuple[int], np.dtype[np.int64]]":
+        """For each connection the index of its pod among those that are ready.
+
+        One whose pod has gone, or that is new, or that has lasted long enough, is made anew.
+        """
+        places = np.array([replica.place for replica in self.replicas if replica.server])
+        kept = self._connections[:count]
+        kept = np.append(kept, np.full(max(count, 1) - len(kept), -1))
+        ended = self._routing.random(len(kept)) < seconds / self.assumptions.lasts
+        anew = ended | ~np.isin(kept, places)
+        kept[anew] = places[self._routing.integers(len(places), size=int(anew.sum()))]
+        self._connections = kept
+        order = np.argsort(places)
+        return order[np.searchsorted(places, kept, sorter=order)]
 
     def _draw(self) -> Iterator[float]:
         """Random factors of mean 1, lognormal, drawn thousands at a time."""
         spread = math.sqrt(math.log(1 + self.pod.deviation**2))
         while True:
-            yield from self.random.lognormal(-(spread**2) / 2, spread, size=10_000).tolist()
+            yield from self._routing.lognormal(-(spread**2) / 2, spread, size=10_000).tolist()
 
-    def _scrapes(self) -> Generator[simpy.Event, None, None]:
-        """Prometheus: reads every pod's counters and keeps them for a minute, the signals' longest window."""
-        while True:
-            now = self.env.now
-            for server in self.servers:
-                if server.ready:
-                    server.history.append((now, len(server.queue), server.waited, server.busy, server.served))
-                    while server.history[0][0] < now - 60:
-                        server.history.popleft()
-            yield self.env.timeout(self.assumptions.scrape)
+    def values(self) -> dict[str, list[float | None]]:
+        """Each signal of monitoring/rules.py in each running pod, as recorded one rule's interval ago."""
+        when = self.now - self.assumptions.rule
+        running = [replica for replica in self.replicas if replica.runs <= self.now]
+        found = [signals(each.server.scrapes if each.server else (), when, self.pod.workers) for each in running]
+        return {
+            "emotion_queue_depth": [each.depth for each in found],
+            "emotion_queue_wait_seconds": [each.wait for each in found],
+            "emotion_workers_busy": [each.busy for each in found],
+        }
 
-    def standard_signals(self) -> dict[str, list[float | None]]:
-        """The signals as the recording rules of monitoring/rules.py compute them, one rule interval ago."""
-        depth: list[float | None] = []
-        wait: list[float | None] = []
-        busy: list[float | None] = []
-        for server in self.servers:
-            known = [each for each in server.history if each[0] <= self.env.now - self.assumptions.rule]
-            if len(known) < 2:  # a rate needs two scrapes
-                for signal in (depth, wait, busy):
-                    signal.append(None)
-                continue
-            recent = [each[1] for each in known if each[0] > known[-1][0] - 30]
-            depth.append(sum(recent) / len(recent))
-            seconds = known[-1][0] - known[0][0]
-            served = known[-1][4] - known[0][4]
-            wait.append((known[-1][2] - known[0][2]) / served if served else 0.0)
-            busy.append((known[-1][3] - known[0][3]) / seconds / self.pod.workers)
-        return {"emotion_queue_depth": depth, "emotion_queue_wait_seconds": wait, "emotion_workers_busy": busy}
-
-    def _autoscaler(self) -> Generator[simpy.Event, None, None]:
-        controller = Autoscaler(self.policy)
-        while True:
-            now = self.env.now
-            wanted = controller.decide(now, len(self.servers), self.signals(self))
-            for _ in range(wanted - len(self.servers)):
-                server = _Server()
-                self.servers.append(server)
-                self.env.process(self._start(server, beyond=len(self.servers) > self.assumptions.pods_at_hand))
-            while len(self.servers) > wanted:
-                self._stop()
-            self._account(now)
-            yield self.env.timeout(SYNC_SECONDS)
-
-    def _start(self, server: _Server, beyond: bool) -> Generator[simpy.Event, None, None]:
-        yield self.env.timeout(self.assumptions.schedule + self.pod.start + (self.assumptions.node if beyond else 0.0))
-        server.idle = self.pod.workers
-        server.ready = True
-
-    def _stop(self) -> None:
-        """Kubernetes takes pods that are not ready first; a ready one drains, so what it holds is still answered."""
-        victim = next((server for server in reversed(self.servers) if not server.ready), self.servers[-1])
-        victim.ready = False
-        self.servers.remove(victim)
-
-    def _account(self, now: float) -> None:
-        rate = self.load(now)
-        ready = sum(server.ready for server in self.servers)
-        waiting = sum(len(server.queue) for server in self.servers) / max(len(self.servers), 1)
-        self.outcome.timeline.append((now, rate, ready, len(self.servers), waiting))
-        self.outcome.pod_seconds += len(self.servers) * SYNC_SECONDS
+    def _scale(self) -> None:
+        """The autoscaler decides, pods come and go, and what they cost is counted."""
+        pending = sum(replica.runs > self.now for replica in self.replicas)
+        wanted = self._controller.decide(self.now, len(self.replicas), self.values(), pending)
+        for _ in range(wanted - len(self.replicas)):
+            place, seconds = self.nodes.take(self.now)
+            runs = self.now + seconds
+            self.replicas.append(Replica(place, runs, runs + self.pod.start))
+        while len(self.replicas) > wanted:
+            self._remove()
+        rate = self.load(self.now)
+        line = (self.now, rate, len(self.servers), len(self.replicas), waiting(self.servers))
+        self.outcome.timeline.append(line)
+        self.outcome.pod_seconds += len(self.replicas) * SYNC_SECONDS
         self.outcome.ideal_pod_seconds += self.pod.ideal(rate) * SYNC_SECONDS
+
+    def _remove(self) -> None:
+        """Pods that are not ready go first, then the youngest (`ActivePodsWithRanks` in pkg/controller); a ready one
+        drains, so what it holds is still answered."""
+        victim = max(self.replicas, key=lambda each: (each.server is None, each.ready, each.place))
+        if victim.server:
+            victim.server.advance([], [], math.inf, self._factors, self._answered)
+        self.replicas.remove(victim)
+        self.nodes.leave(victim.place, self.now)
+
+    def _count(self) -> None:
+        self.outcome.latencies.add(self._answered)
+        self._answered.clear()

@@ -22,6 +22,7 @@ import cv2
 import numpy as np
 import psutil
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 from bench.load import Request, latencies, saturate
 from bench.service import one_face
@@ -88,10 +89,28 @@ def summary(times: Sequence[float]) -> dict[str, float]:
 
 
 def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> dict[str, Any]:
-    """Photos a second and the latency's summary with `clients` that each send the next photo at once."""
+    """Photos a second and the latency's summary with `clients` that each send the next photo at once.
+
+    `batch` is what the handler counts of them, on which the autoscaler's busy share rests.
+    """
+    before = handled(addresses)
     throughput, times = saturate(Request(addresses.door, photo), clients, seconds)
+    batches, busy, photos = (after - early for after, early in zip(handled(addresses), before, strict=True))
     print(f"{clients:3} clients: {throughput:6.1f} photos/s, median {statistics.median(times) * 1000:.0f} ms")
-    return {"clients": clients, "photos_per_second": round(throughput, 2), "seconds": summary(times)}
+    return {
+        "clients": clients,
+        "photos_per_second": round(throughput, 2),
+        "seconds": summary(times),
+        "batch": {"photos": round(photos / batches, 2), "seconds": round(busy / batches, 5)},
+    }
+
+
+def handled(addresses: Addresses) -> list[float]:
+    """So far: batches, the seconds that they took by the handler's clock, photos."""
+    text = requests.get(f"http://127.0.0.1:{addresses.metrics}/metrics", timeout=10).text
+    samples = {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}
+    names = ("emotion_batch_seconds_count", "emotion_batch_seconds_sum", "emotion_request_seconds_count")
+    return [samples.get(name, 0.0) for name in names]
 
 
 def noisy(width: int, height: int) -> bytes:

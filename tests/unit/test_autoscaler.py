@@ -1,4 +1,4 @@
-"""The autoscaler's arithmetic against Kubernetes' documented behaviour."""
+"""The autoscaler's arithmetic against Kubernetes' documented behaviour, and against examples of its own tests."""
 
 import math
 from dataclasses import replace
@@ -22,7 +22,17 @@ POLICY = Policy(targets={"queue": 4.0}, least=1, most=50, up=AT_ONCE, down=AT_ON
         (3, [3.7, 3.7, 3.7], 4.0, 3),
         (2, [0.0, 0.0], 4.0, 0),  # idle: the minimum is someone else's
         (2, [], 4.0, None),  # no data: no opinion
-        (2, [math.nan, math.nan], 4.0, None),  # 0/0 is no data
+        (2, [math.nan, math.nan], 4.0, 0),  # 0/0 comes through prometheus-adapter as 0
+        # pkg/controller/podautoscaler/replica_calculator_test.go, for custom metrics of pods
+        (3, [20.0, 10.0, 30.0], 15.0, 4),
+        (3, [50.0, 15.0, 30.0], 15.0, 7),
+        (3, [50.0, 10.0, 30.0], 15.0, 6),
+        (3, [20.0, 21.0, 21.0], 20.0, 3),
+        (5, [12.0] * 5, 20.0, 3),
+        # Cut to whole thousandths: 0.1109 is 110m, and that is within a tenth of 100m.
+        (9, [0.1109] * 9, 0.1, 9),
+        (2, [0.111, 0.110], 0.1, 2),
+        (9, [0.111] * 9, 0.1, 10),
         (2, [8.0, None], 4.0, 2),  # a pod that is starting counts as idle when that asks for more …
         (2, [20.0, None], 4.0, 5),
         (2, [0.0, None], 4.0, 1),  # … and as at its target when that asks for fewer
@@ -30,6 +40,22 @@ POLICY = Policy(targets={"queue": 4.0}, least=1, most=50, up=AT_ONCE, down=AT_ON
 )
 def test_one_metric(replicas: int, values: list[float | None], target: float, expected: int | None) -> None:
     assert wanted(replicas, values, target) == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "pending", "expected"),
+    [
+        ([8.0, 8.0], 0, 4),
+        ([8.0, 8.0], 2, 4),  # what is wanted already is not asked for again
+        ([8.0, 8.0], 4, 6),  # four that would be idle turn growth into none
+        ([1.0, 1.0], 4, 1),  # when that asks for fewer, pods that do not run yet are not counted
+        ([1.0, 1.0, None], 3, 2),
+    ],
+)
+def test_pods_that_are_pending_count_only_when_that_asks_for_more(
+    values: list[float | None], pending: int, expected: int
+) -> None:
+    assert wanted(len(values) + pending, values, 4.0, pending) == expected
 
 
 def test_the_largest_metric_counts() -> None:
@@ -57,7 +83,14 @@ def test_scaling_down_waits_for_the_window() -> None:
     for now in range(15, 300, 15):
         replicas = scaler.decide(now, replicas, {"queue": [0.0] * replicas})
         assert replicas == 10, f"after {now} s"
-    assert scaler.decide(315, 10, {"queue": [0.0] * 10}) == 1
+    assert scaler.decide(300, 10, {"queue": [0.0] * 10}) == 1, "the window begins strictly after its first moment"
+
+
+def test_scaling_up_waits_for_its_own_window() -> None:
+    scaler = Autoscaler(replace(POLICY, up=Direction(30, [Rate("Percent", 900, 15)])))
+    assert scaler.decide(0, 2, {"queue": [4.0, 4.0]}) == 2
+    assert scaler.decide(15, 2, {"queue": [20.0, 20.0]}) == 2
+    assert scaler.decide(30, 2, {"queue": [20.0, 20.0]}) == 10
 
 
 def test_rates_limit_each_period() -> None:
@@ -68,7 +101,14 @@ def test_rates_limit_each_period() -> None:
     slow = Autoscaler(replace(POLICY, down=Direction(0, [Rate("Pods", 1, 60)])))
     assert slow.decide(0, 5, {"queue": [0.0] * 5}) == 4
     assert slow.decide(15, 4, {"queue": [0.0] * 4}) == 4, "one a minute"
-    assert slow.decide(61, 4, {"queue": [0.0] * 4}) == 3
+    assert slow.decide(60, 4, {"queue": [0.0] * 4}) == 3
+
+
+def test_shares_are_rounded_as_the_controller_rounds_them() -> None:
+    up = Autoscaler(replace(POLICY, up=Direction(0, [Rate("Percent", 15, 60)])))
+    assert up.decide(0, 10, {"queue": [400.0] * 10}) == 12, "11.5 pods are twelve"
+    down = Autoscaler(replace(POLICY, least=0, down=Direction(0, [Rate("Percent", 30, 60)])))
+    assert down.decide(0, 9, {"queue": [0.0] * 9}) == 6, "6.3 pods are six"
 
 
 def test_the_manifest_can_be_read() -> None:
