@@ -41,6 +41,7 @@ def files() -> dict[Path, str]:
         ),
         COMPONENTS / "monitoring" / "dashboard.json": dashboard.as_json(),
         COMPONENTS / "keda" / "scaled-object.yaml": _yaml(scaled_object()),
+        **{COMPONENTS / track / "server" / "autoscaler.yaml": _yaml(second_autoscaler()) for track in rules.TRACKS},
     }
 
 
@@ -67,6 +68,12 @@ def adapter_rules() -> dict[str, Any]:
             for name, series in rules.SIGNALS.items()
         ]
     }
+
+
+def second_autoscaler() -> dict[str, Any]:
+    """Another version's autoscaler: from one pod on, and otherwise as the base's, so that the two can be compared."""
+    autoscaler = reference.autoscaler()
+    return autoscaler | {"spec": autoscaler["spec"] | {"minReplicas": 1}}
 
 
 def scaled_object() -> dict[str, Any]:
@@ -113,7 +120,7 @@ def scaled_object() -> dict[str, Any]:
 
 def _total(series: str, target: float) -> str:
     """The sum over pods; while some pods' numbers are missing, at least what keeps the pods that there are."""
-    known = f'{series}{{namespace="emotion"}}'
+    known = f'{series}{{namespace="emotion", track=""}}'
     pods = 'count(group by (pod) (up{job="emotion-server-metrics", namespace="emotion"}))'
     enough = f"({pods} > count({known})) * {target:g}"
     return f"sum({known}) > {enough} or {enough} or sum({known})"
