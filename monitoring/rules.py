@@ -54,7 +54,7 @@ TRACKS = ("canary", "shadow")
 
 EACH_POD, EACH_TRACK = "(namespace, pod, track)", "(namespace, track)"
 
-SCRAPES = 'job=~"emotion-server-metrics.*", endpoint="metrics"'
+SCRAPES = 'job=~"emotion-server(-canary|-shadow)?-metrics", endpoint="metrics"'
 
 SIGNALS = {
     "emotion_queue_depth": "emotion:queue_depth:avg30s",
@@ -262,7 +262,7 @@ def _alerts() -> list[Rule]:
         ),
         alert(
             "EmotionNotScraped",
-            'up{job=~"emotion-(server|client)-metrics.*"} == 0',
+            'up{job=~"emotion-(server|server-canary|server-shadow|client)-metrics"} == 0',
             "warning",
             "Prometheus gets no numbers from port {{ $labels.endpoint }} of {{ $labels.pod }}",
             wait="2m",

@@ -119,6 +119,6 @@ def test_a_new_model_leaves_the_page_alone(
 
 @pytest.mark.parametrize("name", ["emotion-server", "emotion-client"])
 def test_an_image_can_be_fixed_by_its_digest(copy: Path, name: str) -> None:
-    (edit,) = (each for each in edits(section("Images")) if f"name: {name}$" in each)
+    (edit,) = (each for each in edits(section("By digest, signed and scanned")) if f"name: {name}$" in each)
     run(copy, edit, digest=DIGEST)
     assert image(applied(copy), name) == f"registry.example.com/{name}@{DIGEST}"
