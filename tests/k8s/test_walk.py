@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import images.engine
 from images.engine import Engine
@@ -122,3 +123,21 @@ def test_an_image_can_be_fixed_by_its_digest(copy: Path, name: str) -> None:
     (edit,) = (each for each in edits(section("By digest, signed and scanned")) if f"name: {name}$" in each)
     run(copy, edit, digest=DIGEST)
     assert image(applied(copy), name) == f"registry.example.com/{name}@{DIGEST}"
+
+
+def test_tracing_as_the_readme_says_lets_the_server_reach_its_collector(copy: Path) -> None:
+    (patches,) = re.findall(r"```yaml\n(.*?)```", section("Following one slow photo"), flags=re.DOTALL)
+    overlay = copy / "k8s" / "overlays" / "prod" / "kustomization.yaml"
+    document = yaml.safe_load(overlay.read_text(encoding="utf-8"))
+    document["patches"] += yaml.safe_load(patches)["patches"]
+    overlay.write_text(yaml.safe_dump(document), encoding="utf-8")
+    built = applied(copy)
+    (server,) = find(built, "Deployment")["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each.get("value") for each in server["env"]}
+    port = int(str(told["OTEL_EXPORTER_OTLP_ENDPOINT"]).rpartition(":")[2])
+    (rule,) = find(built, "NetworkPolicy")["spec"]["egress"]
+    assert [each["port"] for each in rule["ports"]] == [port]
+    asks = find(built, "NetworkPolicy", "emotion-dns")["spec"]["podSelector"]["matchExpressions"][0]["values"]
+    assert "emotion-server" in asks
+    plain = find(build(K8S / "overlays" / "prod"), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert not [each["name"] for each in plain["env"] if each["name"].startswith("OTEL_")], "off unless it is asked for"
