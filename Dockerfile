@@ -4,8 +4,9 @@
 #   make image-test    builds both, starts the server from the image's own files and sends it a photo
 #
 # BASE           a slim Python 3.11; Debian-based, because the wheels need glibc
-# TORCH_BACKEND  what `uv --torch-backend` takes; empty: whichever build the configured index has. A build for GPUs would
-#                only be larger: TorchServe's worker imports torch, but ONNX Runtime does the work, on the CPU.
+# TORCH_BACKEND  what `uv --torch-backend` takes; empty: the configured index's own build, by hash as all the rest;
+#                `local`: a build that lies on this machine. One for GPUs would only be larger: TorchServe's worker
+#                imports torch, but ONNX Runtime does the work, on the CPU.
 ARG BASE=docker.io/library/python:3.11.14-slim-bookworm
 
 # --- tools that only building needs: never in an image -----------------------------------------------------------------
@@ -19,12 +20,14 @@ RUN python3 -m venv --without-pip /opt/venv \
 
 FROM build AS server-packages
 ARG TORCH_BACKEND=cpu
-# Hashes pin everything but torch, whose builds differ by device and are pinned by version. torch's own dependencies
-# come at the locked versions.
+# Hashes pin everything; torch only where its build comes from the same index as the rest. PyTorch's own index has other
+# builds, which are pinned by version, and torch's own dependencies come at the locked versions.
 RUN /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode --require-hashes \
         -r requirements/server.txt \
-    && /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode --no-verify-hashes \
-        ${TORCH_BACKEND:+--torch-backend=${TORCH_BACKEND}} --constraint requirements/all.txt torch \
+    && if [ -z "${TORCH_BACKEND}" ]; then torch="--require-hashes -r requirements/torch.txt"; \
+        else torch="--no-verify-hashes --constraint requirements/all.txt torch"; fi \
+    && case "${TORCH_BACKEND}" in ""|local) ;; *) torch="--torch-backend=${TORCH_BACKEND} ${torch}";; esac \
+    && /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode ${torch} \
     # Headers and tests serve only those who compile against torch.
     && rm -rf /opt/venv/lib/python3.11/site-packages/torch/include /opt/venv/lib/python3.11/site-packages/torch/test
 

@@ -195,8 +195,8 @@ SUBSET = $(COMPILE) --no-annotate --constraint requirements/all.txt
 # What each part is made of, in CycloneDX: dist/sbom-….json.
 sbom: $(BIN)/.installed .venv-supply/.installed
 	mkdir -p dist runs
-	# torch is pinned by version alone, and so has no place in the server's lock.
-	{ cat requirements/server.txt; sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/all.txt; } > runs/server.txt
+	# torch's libraries for GPUs are not in the image, which has its build for CPUs.
+	{ cat requirements/server.txt; sed -n 's/^\(torch==[^ ]*\).*/\1/p' requirements/torch.txt; } > runs/server.txt
 	.venv-supply/bin/cyclonedx-py requirements --output-reproducible --output-file dist/sbom-server.json runs/server.txt
 	.venv-supply/bin/cyclonedx-py requirements --output-reproducible --output-file dist/sbom-client.json \
 		requirements/client.txt
@@ -230,6 +230,7 @@ audit-dependencies: $(BIN)/.installed .venv-supply/.installed
 lock: $(BIN)/.installed
 	$(COMPILE) pyproject.toml --group dev -o requirements/all.txt
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
+	$(SUBSET) --group torch -o requirements/torch.txt
 	$(SUBSET) --group client -o requirements/client.txt
 	$(SUBSET) pyproject.toml --group bulk -o requirements/bulk.txt
 	$(SUBSET) --group archive -o requirements/archive.txt

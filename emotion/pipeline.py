@@ -5,7 +5,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -75,7 +75,8 @@ class Result:
     `classify` is the time for the whole batch, or 0 for an image without faces. `detail`: how closely was looked.
     `turned`: by how many degrees (0, 90, 180, 270) the image, upright by its EXIF tag, must be turned clockwise for its
     faces to stand upright; boxes and landmarks are in pixels of the image before that turn, left and right are those
-    after it. `left_out`: how many faces beyond the largest 200 were found and not read.
+    after it. `left_out`: how many faces beyond the largest 200 were found and not read. `began`: when each stage first
+    began, by `time.perf_counter`.
     """
 
     width: int
@@ -85,6 +86,7 @@ class Result:
     detail: Detail = STANDARD
     turned: Turn = 0
     left_out: int = 0
+    began: dict[str, float] = field(default_factory=dict)
 
 
 class Pipeline:
@@ -117,8 +119,8 @@ class Pipeline:
         """
         details = [detail] * len(images) if isinstance(detail, str) else detail
         prepared = [self._prepare(data, wanted) for data, wanted in zip(images, details, strict=True)]
-        clock: dict[str, float] = {}
-        with _timed(clock, "classify"):
+        clock = _Clock()
+        with clock.timing("classify"):
             answers = iter(self._classify([image for image in prepared if isinstance(image, _Prepared)]))
         results: list[Result | ImageError] = []
         for image in prepared:
@@ -130,9 +132,10 @@ class Pipeline:
                 results.append(answer)
                 continue
             faces = tuple(Face(*found, row) for found, row in zip(image.faces, answer, strict=True))
-            timings = image.timings_ms | ({"classify": clock["classify"]} if faces else {"classify": 0.0})
+            timings = image.clock.milliseconds | {"classify": clock.milliseconds["classify"] if faces else 0.0}
+            began = image.clock.began | (clock.began if faces else {})
             results.append(
-                Result(image.width, image.height, faces, timings, image.detail, image.turned, image.left_out)
+                Result(image.width, image.height, faces, timings, image.detail, image.turned, image.left_out, began)
             )
         return results
 
@@ -162,16 +165,16 @@ class Pipeline:
             self.classify([np.zeros((INPUT_SIZE, INPUT_SIZE), dtype=np.uint8)] * count)
 
     def _prepare(self, data: bytes | bytearray, detail: Detail) -> "_Prepared | ImageError":
-        timings: dict[str, float] = {}
+        clock = _Clock()
         try:
-            with _timed(timings, "decode"):
+            with clock.timing("decode"):
                 image = decode_reduced(data, long_side_needed(detail))
-            with _timed(timings, "detect"):
+            with clock.timing("detect"):
                 turned, photo, found = detect_turned(self._detector, Pyramid(image.pixels), detail)
                 read = found[:MAX_FACES]
-            with _timed(timings, "decode"):
+            with clock.timing("decode"):
                 finer = _finer(data, image, read, detail)
-            with _timed(timings, "align"):
+            with clock.timing("align"):
                 if finer is not image:
                     read = [_enlarged_box(face, image.reduction // finer.reduction) for face in read]
                     photo, image = Pyramid(finer.pixels).turned(turned // 90), finer
@@ -191,7 +194,7 @@ class Pipeline:
             return _unforeseen(error)
         crops = [crop for _, crop in aligned]
         left_out = len(found) - len(read)
-        return _Prepared(image.width, image.height, faces, crops, timings, detail, turned, left_out)
+        return _Prepared(image.width, image.height, faces, crops, clock, detail, turned, left_out)
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ class _Prepared:
     height: int
     faces: list[tuple[Detection, Landmarks, Quality]]
     crops: list[np.ndarray]
-    timings_ms: dict[str, float]
+    clock: "_Clock"
     detail: Detail
     turned: Turn
     left_out: int
@@ -237,8 +240,16 @@ def _enlarged_landmarks(marks: Landmarks, factor: int) -> Landmarks:
     return Landmarks(left, right, nose)
 
 
-@contextmanager
-def _timed(clock: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
-    yield
-    clock[stage] = clock.get(stage, 0.0) + (time.perf_counter() - started) * 1000
+class _Clock:
+    """How long each stage took, in all, and when it first began."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[str, float] = {}
+        self.began: dict[str, float] = {}
+
+    @contextmanager
+    def timing(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        self.began.setdefault(stage, started)
+        yield
+        self.milliseconds[stage] = self.milliseconds.get(stage, 0.0) + (time.perf_counter() - started) * 1000

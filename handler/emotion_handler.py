@@ -34,6 +34,7 @@ from emotion.contract import (
 from emotion.errors import EmptyBody, Expired, ImageError, InvalidImage, InvalidParameter
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
+from handler import tracing
 
 Row = dict[str, Any]
 """One request as TorchServe hands it over: parameter names and values."""
@@ -74,6 +75,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         self.pipeline = Pipeline.load(Path(context.system_properties["model_dir"]))
         self.pipeline.warm_up()
         self.policy = policy.from_environment()
+        self.tracing = tracing.from_environment()
         self.announced = False
         self.initialized = True
 
@@ -85,6 +87,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         images = self.preprocess(data)
         results = self.inference(images)
         answers = self.postprocess(results)
+        self._trace(results, started)
         self._metric("emotion_batch_seconds", MetricTypes.HISTOGRAM, time.perf_counter() - started)
         return answers
 
@@ -125,6 +128,14 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         if (since := self._seconds_since_start(index)) is not None:
             self._metric("emotion_request_seconds", MetricTypes.HISTOGRAM, since)
         return self._answer(index, result)
+
+    def _trace(self, results: list[Result | ImageError], started: float) -> None:
+        if self.tracing is None:
+            return
+        for index, result in enumerate(results):
+            since = self._seconds_since_start(index)
+            arrived = None if since is None else time.time() - since
+            self.tracing.photo(self._header(index, "Traceparent"), self._request_id(index), arrived, started, result)
 
     def _patience(self, index: int) -> float:
         """Seconds after which nobody waits for the answer any more."""

@@ -1,6 +1,6 @@
 """Build the images `emotion-server` and `emotion-client` with docker, podman or buildah.
 
-python -m images.engine --tag TAG [--build-arg NAME=VALUE …]
+python -m images.engine --tag TAG [--target server] [--build-arg NAME=VALUE …]
 """
 
 import argparse
@@ -60,11 +60,12 @@ def _answers(*command: str) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description="Build the images emotion-server and emotion-client.")
     parser.add_argument("--tag", required=True, help="a version; the manifests name it")
+    parser.add_argument("--target", choices=TARGETS, action="append", help="only this one; a model is in the server's")
     parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="as of the Dockerfile")
     arguments = parser.parse_args()
     try:
         engine = find()
-        for target in TARGETS:
+        for target in arguments.target or TARGETS:
             print(engine.image(target, arguments.tag, dict(each.split("=", 1) for each in arguments.build_arg)))
     except (EngineFailed, ValueError) as error:
         sys.exit(f"error: {error}")

@@ -7,12 +7,9 @@ the door and at the page; refusing a broken image is an answer.
 
 from typing import Any
 
-from monitoring import reference
-
-Rule = dict[str, Any]
-
-RUNBOOKS = "https://git.example.com/emotion/blob/main/k8s/README.md#"
-"""Where k8s/README.md is read, which has a section for each alert; whoever keeps it elsewhere names that place."""
+from monitoring import reference, versions
+from monitoring.rule import ASKED, FAILED, PSI, Rule, alert, record
+from monitoring.rule import LATENCY_BOUND as LATENCY_BOUND  # noqa: PLC0414, the simulation looks for it here
 
 NAMESPACE = "emotion"
 """Where the service runs, as in k8s/components/namespace: an alert on absence has to know what is absent."""
@@ -22,9 +19,6 @@ AVAILABILITY = 0.995
 
 LATENCY = 0.99
 """Objective: the share of answers over 30 days that take at most `LATENCY_BOUND`."""
-
-LATENCY_BOUND = 1.0
-"""Seconds; the upper end of one of the histogram's buckets."""
 
 BURN = (
     # long window, short window, how many times faster than evenly the budget is used up, severity
@@ -40,9 +34,6 @@ LEAST_REQUESTS = 0.02
 LEAST_FACES = 200
 """Faces within the six hours that drift is measured over; with fewer, the emotions' shares say little."""
 
-PSI = 0.25
-"""The population stability index above which a mix counts as shifted, by the usual rule of thumb."""
-
 CONFIDENCE_SHIFT = 0.1
 """How far the mean confidence may be from the first week's."""
 
@@ -50,11 +41,7 @@ BASELINE = "1"
 """Another value lets the first week begin anew, as after a change of model or of cameras."""
 
 SEEN_BY = {
-    # /ping is asked by GET; a code that the photo is to blame for, or the caller, is an answer.
-    "door": (
-        'caddy_http_request_duration_seconds_count{server="door", handler="headers", method=~"POST|PUT"',
-        'code=~"5..|408"',
-    ),
+    "door": (f'{ASKED}, track!="shadow"', FAILED),
     "page": (
         "emotion_client_requests_total{",
         'outcome=~"away|slow|busy|not_answered|upload_timeout|token_refused|redirected|error"',
@@ -62,6 +49,13 @@ SEEN_BY = {
 }
 """Who counts requests, and which of them failed. The door sees every caller's, but none while no pod is there; the page
 sees what a person sees, after it has tried again: a token that is refused is the page's own, none of its visitors'."""
+
+TRACKS = ("canary", "shadow")
+"""Other versions beside the one that has no label `track`: the first counts in the objectives, the second in none."""
+
+EACH_POD, EACH_TRACK = "(namespace, pod, track)", "(namespace, track)"
+
+SCRAPES = 'job=~"emotion-server(-canary|-shadow)?-metrics", endpoint="metrics"'
 
 SIGNALS = {
     "emotion_queue_depth": "emotion:queue_depth:avg30s",
@@ -78,7 +72,8 @@ def groups() -> dict[str, Any]:
             {"name": "emotion-autoscaling", "interval": "5s", "rules": _autoscaling()},
             {"name": "emotion-indicators", "interval": "30s", "rules": _indicators()},
             {"name": "emotion-drift", "interval": "1m", "rules": _drift()},
-            {"name": "emotion-alerts", "interval": "15s", "rules": _objectives() + _alerts()},
+            {"name": "emotion-versions", "interval": "30s", "rules": versions.records()},
+            {"name": "emotion-alerts", "interval": "15s", "rules": _objectives() + _alerts() + versions.alerts()},
         ]
     }
 
@@ -88,28 +83,27 @@ def _autoscaling() -> list[Rule]:
     rules = [
         # 0 for each pod whose counters Prometheus has read twice within a minute, as `rate` needs: only there does a
         # missing series mean that nothing happened yet.
-        _record(
+        record(
             "emotion:scraped:zero",
-            'group by (namespace, pod) (up{job="emotion-server-metrics", endpoint="metrics"} == 1'
-            ' and sum_over_time(up{job="emotion-server-metrics", endpoint="metrics"}[1m]) > 1) * 0',
+            f"group by {EACH_POD} (up{{{SCRAPES}}} == 1 and sum_over_time(up{{{SCRAPES}}}[1m]) > 1) * 0",
         ),
-        _record("emotion:queue_depth:avg30s", "avg by (namespace, pod) (avg_over_time(emotion_queue_depth[30s]))"),
-        _record(
+        record("emotion:queue_depth:avg30s", f"avg by {EACH_POD} (avg_over_time(emotion_queue_depth[30s]))"),
+        record(
             "emotion:queue_wait_seconds:mean1m",
-            "sum by (namespace, pod) (rate(QueueTime_sum[1m])) / 1000"
-            " / (sum by (namespace, pod) (rate(QueueTime_count[1m])) > 0)"
+            f"sum by {EACH_POD} (rate(QueueTime_sum[1m])) / 1000"
+            f" / (sum by {EACH_POD} (rate(QueueTime_count[1m])) > 0)"
             " or emotion:scraped:zero",
         ),
         # The workers' number comes from the sidecar: where that is silent, or no worker is there, nobody knows.
-        _record(
+        record(
             "emotion:workers_busy:ratio1m",
-            "(sum by (namespace, pod) (rate(emotion_batch_seconds_sum[1m])) or emotion:scraped:zero)"
-            " / (sum by (namespace, pod) (emotion_workers_ready) > 0)",
+            f"(sum by {EACH_POD} (rate(emotion_batch_seconds_sum[1m])) or emotion:scraped:zero)"
+            f" / (sum by {EACH_POD} (emotion_workers_ready) > 0)",
         ),
     ]
     for name, target in reference.targets().items():
-        wanted = f"ceil(sum by (namespace) ({SIGNALS[name]}) / {target:g})"
-        rules.append(_record("emotion:replicas_wanted", wanted, {"signal": name}))
+        wanted = f'ceil(sum by (namespace) ({SIGNALS[name]}{{track=""}}) / {target:g})'
+        rules.append(record("emotion:replicas_wanted", wanted, {"signal": name}))
     return rules
 
 
@@ -124,22 +118,22 @@ def _indicators() -> list[Rule]:
         requests = f"sum by (namespace) (rate({counter}}}[5m]))"
         failures = f"sum by (namespace) (rate({counter}{', ' * (counter[-1] != '{')}{failed}}}[5m])) or {requests} * 0"
         rules += [
-            _record("emotion:requests:rate5m", requests, {"seen_by": who}),
-            _record("emotion:failures:rate5m", failures, {"seen_by": who}),
+            record("emotion:requests:rate5m", requests, {"seen_by": who}),
+            record("emotion:failures:rate5m", failures, {"seen_by": who}),
         ]
-    timed = "sum by (namespace) (rate(emotion_request_seconds_count[5m]))"
-    within = f'sum by (namespace) (rate(emotion_request_seconds_bucket{{le="{LATENCY_BOUND}"}}[5m]))'
-    rules += [_record("emotion:answers:rate5m", timed), _record("emotion:answers_in_time:rate5m", within)]
+    timed = 'sum by (namespace) (rate(emotion_request_seconds_count{track!="shadow"}[5m]))'
+    within = f'sum by (namespace) (rate(emotion_request_seconds_bucket{{track!="shadow", le="{LATENCY_BOUND}"}}[5m]))'
+    rules += [record("emotion:answers:rate5m", timed), record("emotion:answers_in_time:rate5m", within)]
     for window in _windows():
         asked, failures, answers, in_time = (
             f"emotion:{name}:rate5m" if window == "5m" else f"sum_over_time(emotion:{name}:rate5m[{window}])"
             for name in ("requests", "failures", "answers", "answers_in_time")
         )
         if window != "5m":
-            rules.append(_record(f"emotion:requests:rate{window}", f"avg_over_time(emotion:requests:rate5m[{window}])"))
+            rules.append(record(f"emotion:requests:rate{window}", f"avg_over_time(emotion:requests:rate5m[{window}])"))
         rules += [
-            _record(f"emotion:failed:ratio{window}", f"{failures} / ({asked} > 0)"),
-            _record(f"emotion:slow:ratio{window}", f"clamp_min(1 - {in_time} / ({answers} > 0), 0)"),
+            record(f"emotion:failed:ratio{window}", f"{failures} / ({asked} > 0)"),
+            record(f"emotion:slow:ratio{window}", f"clamp_min(1 - {in_time} / ({answers} > 0), 0)"),
         ]
     return rules
 
@@ -173,22 +167,22 @@ def _drift() -> list[Rule]:
 
     def first(series: str, value: str) -> Rule:
         kept = f'max without (baseline) (last_over_time({series}{{baseline="{BASELINE}"}}[2d]))'
-        return _record(series, f"{kept} or {value} and on (namespace) {week}", name)
+        return record(series, f"{kept} or {value} and on (namespace) {week}", name)
 
     return [
-        _record(faces, "sum by (namespace, emotion) (rate(emotion_faces[5m]))"),
-        _record(confidence, "sum by (namespace) (rate(emotion_confidence_sum[5m]))"),
-        _record(counted, "sum by (namespace) (rate(emotion_confidence_count[5m]))"),
-        _record("emotion:mix:share6h", share("6h")),
+        record(faces, 'sum by (namespace, emotion) (rate(emotion_faces{track=""}[5m]))'),
+        record(confidence, 'sum by (namespace) (rate(emotion_confidence_sum{track=""}[5m]))'),
+        record(counted, 'sum by (namespace) (rate(emotion_confidence_count{track=""}[5m]))'),
+        record("emotion:mix:share6h", share("6h")),
         first("emotion:mix:first_week", share("7d")),
         first("emotion:confidence:first_week", mean("7d")),
-        _record(
+        record(
             "emotion:mix:psi6h",
             "sum by (namespace) ((emotion:mix:share6h - on (namespace, emotion) group_left () emotion:mix:first_week)"
             " * ln(emotion:mix:share6h / on (namespace, emotion) group_left () emotion:mix:first_week))"
             f" and on (namespace) {enough}",
         ),
-        _record(
+        record(
             "emotion:confidence:shift6h",
             f"{mean('6h')} - on (namespace) group_left () emotion:confidence:first_week and on (namespace) {enough}",
         ),
@@ -217,7 +211,7 @@ def _objectives() -> list[Rule]:
         for long, short, factor, severity in BURN:
             bound = factor * (1 - objective)
             rules.append(
-                _alert(
+                alert(
                     f"Emotion{name}Burn{long}",
                     f"emotion:{indicator}:ratio{long} > {bound:g} and emotion:{indicator}:ratio{short} > {bound:g}"
                     f" and {enough.format(long, LEAST_REQUESTS)}",
@@ -233,33 +227,33 @@ def _objectives() -> list[Rule]:
 def _alerts() -> list[Rule]:
     return [
         # Always on: whoever receives it can be told when it stops, and with it all the others.
-        _alert(
+        alert(
             "EmotionWatchdog",
             "vector(1)",
             "none",
             "alerts of the emotion service reach whoever reads this",
             labels={"namespace": NAMESPACE},
         ),
-        _alert(
+        alert(
             "EmotionNoReadyWorker",
-            "sum by (namespace) (emotion_workers_ready or emotion_torchserve_up * 0) == 0"
+            'sum by (namespace) (emotion_workers_ready{track=""} or emotion_torchserve_up{track=""} * 0) == 0'
             # No series at all: every pod is pending, or gone. That is as it should be only where KEDA may put the last
             # pod to sleep (the page's service has a label then), and the page is there to wake one.
-            f' or absent(emotion_torchserve_up{{namespace="{NAMESPACE}"}}) unless on (namespace)'
+            f' or absent(emotion_torchserve_up{{namespace="{NAMESPACE}", track=""}}) unless on (namespace)'
             ' (up{job="emotion-client-metrics", may_sleep="true"} == 1'
             ' unless on (namespace) up{job="emotion-server-metrics"})',
             "critical",
             "no worker can answer a photo",
             wait="1m",
         ),
-        _alert(
+        alert(
             "EmotionWorkersMissing",
             "sum by (namespace, pod) (emotion_workers_ready) < sum by (namespace, pod) (emotion_workers_wanted)",
             "warning",
             "{{ $labels.pod }} has {{ $value }} ready workers, fewer than wanted",
             wait="5m",  # a crowded node starts a pod within two and a half
         ),
-        _alert(
+        alert(
             "EmotionNoPage",
             'sum by (namespace) (up{job="emotion-client-metrics"}) == 0'
             f' or absent(up{{job="emotion-client-metrics", namespace="{NAMESPACE}"}})',
@@ -267,23 +261,23 @@ def _alerts() -> list[Rule]:
             "no page can be seen",
             wait="2m",
         ),
-        _alert(
+        alert(
             "EmotionNotScraped",
-            'up{job=~"emotion-server-metrics|emotion-client-metrics"} == 0',
+            'up{job=~"emotion-(server|server-canary|server-shadow|client)-metrics"} == 0',
             "warning",
             "Prometheus gets no numbers from port {{ $labels.endpoint }} of {{ $labels.pod }}",
             wait="2m",
         ),
-        _alert(
+        alert(
             "EmotionQueueGrowing",
-            "avg by (namespace) (emotion:queue_depth:avg30s) / avg by (namespace) (emotion_queue_size) > 0.5"
-            " or avg by (namespace) (predict_linear(emotion_queue_depth[5m], 300))"
-            " / avg by (namespace) (emotion_queue_size) > 1",
+            f"avg by {EACH_TRACK} (emotion:queue_depth:avg30s) / avg by {EACH_TRACK} (emotion_queue_size) > 0.5"
+            f" or avg by {EACH_TRACK} (predict_linear(emotion_queue_depth[5m], 300))"
+            f" / avg by {EACH_TRACK} (emotion_queue_size) > 1",
             "warning",
             "waiting photos fill {{ $value | humanizePercentage }} of the queues' places, now or in five minutes",
             wait="2m",
         ),
-        _alert(
+        alert(
             "EmotionImagesRejected",
             "sum by (namespace) (rate(emotion_images_rejected[15m]))"
             " / (sum by (namespace) (rate(emotion_images_rejected[15m]))"
@@ -293,14 +287,14 @@ def _alerts() -> list[Rule]:
             "{{ $value | humanizePercentage }} of the images of the last quarter of an hour were broken or too large",
             wait="5m",
         ),
-        _alert(
+        alert(
             "EmotionMixDrift",
             f"emotion:mix:psi6h > {PSI}",
             "info",
             "the mix of emotions differs from the first week's: population stability index {{ $value | humanize }}",
             wait="30m",
         ),
-        _alert(
+        alert(
             "EmotionConfidenceDrift",
             f"abs(emotion:confidence:shift6h) > {CONFIDENCE_SHIFT}",
             "info",
@@ -308,26 +302,3 @@ def _alerts() -> list[Rule]:
             wait="30m",
         ),
     ]
-
-
-def _record(name: str, expression: str, labels: dict[str, str] | None = None) -> Rule:
-    return {"record": name, "expr": expression} | ({"labels": labels} if labels else {})
-
-
-def _alert(  # noqa: PLR0913, an alert has that many properties
-    name: str,
-    expression: str,
-    severity: str,
-    summary: str,
-    *,
-    wait: str = "",
-    runbook: str = "",
-    labels: dict[str, str] | None = None,
-) -> Rule:
-    return {
-        "alert": name,
-        "expr": expression,
-        **({"for": wait} if wait else {}),
-        "labels": {"severity": severity} | (labels or {}),
-        "annotations": {"summary": summary, "runbook_url": RUNBOOKS + (runbook or name).lower()},
-    }

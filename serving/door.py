@@ -19,6 +19,9 @@ from serving.processes import running
 CADDYFILE = Path(__file__).with_name("Caddyfile")
 DOCUMENTS = CADDYFILE.parent.parent / "docs"
 
+NOBODY = "255.255.255.255/32"
+"""No connection comes from there."""
+
 LONGEST_LEAVING = 600.0
 """Seconds; Caddy itself ends sooner, after DOOR_LEAVING and at most DOOR_GRACE."""
 
@@ -85,18 +88,26 @@ def _command() -> list[str]:
 
 def _environment(addresses: Addresses, host: str, token: str, scratch: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if name != "EMOTION_TOKEN"}
-    return inherited | {
-        "DOOR_HOST": host,
-        "DOOR_PORT": str(addresses.door),
-        "DOOR_METRICS": str(addresses.door_metrics),
-        "DOOR_UPSTREAM": str(addresses.inference),
-        "DOOR_MANAGEMENT": str(addresses.management),
-        "DOOR_DOCUMENTS": str(DOCUMENTS),
-        "DOOR_GUARD": "token" if token else "open",
-        "DOOR_TOKEN": fingerprint(token),
-        "DOOR_SOCKET": f"{scratch}/token.sock",
-        # Photos pass through in small pieces; what Go keeps beyond this is garbage it has not collected.
-        "GOMEMLIMIT": "256MiB",
-        "XDG_CONFIG_HOME": scratch,
-        "XDG_DATA_HOME": scratch,
-    }
+    defaults = {"OTEL_SERVICE_NAME": "emotion-door", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    traced = any(os.environ.get(f"OTEL_EXPORTER_OTLP_{which}ENDPOINT") for which in ("", "TRACES_"))
+    return (
+        defaults
+        | inherited
+        | {
+            "DOOR_HOST": host,
+            "DOOR_PORT": str(addresses.door),
+            "DOOR_METRICS": str(addresses.door_metrics),
+            "DOOR_UPSTREAM": str(addresses.inference),
+            "DOOR_MANAGEMENT": str(addresses.management),
+            "DOOR_DOCUMENTS": str(DOCUMENTS),
+            "DOOR_GUARD": "token" if token else "open",
+            "DOOR_TOKEN": fingerprint(token),
+            "DOOR_TRACING": "traced" if traced else "untraced",
+            "DOOR_PROXIES": os.environ.get("DOOR_PROXIES") or NOBODY,
+            "DOOR_SOCKET": f"{scratch}/token.sock",
+            # Photos pass through in small pieces; what Go keeps beyond this is garbage it has not collected.
+            "GOMEMLIMIT": "256MiB",
+            "XDG_CONFIG_HOME": scratch,
+            "XDG_DATA_HOME": scratch,
+        }
+    )

@@ -42,11 +42,18 @@ def package(model: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="emotion-mar-") as scratch:
         root = Path(scratch) / "root"
         shutil.copytree(ROOT / "emotion", root / "emotion", ignore=shutil.ignore_patterns(*NOT_SERVED))
+        (root / "handler").mkdir()
+        shutil.copy(HANDLER / "tracing.py", root / "handler")
         command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--force"]
         command += ["--model-name", classifier.name, "--version", classifier.version]
         command += ["--handler", str(HANDLER / "emotion_handler.py"), "--serialized-file", str(model)]
         command += ["--config-file", str(HANDLER / "model-config.yaml")]
-        command += ["--extra-files", f"{root},{detector},{landmarks}", "--export-path", scratch]
+        command += [
+            "--extra-files",
+            f"{root},{detector},{landmarks}",
+            "--export-path",
+            scratch,
+        ]
         subprocess.run(command, check=True)
         shutil.move(Path(scratch) / f"{classifier.name}.mar", out)
 

@@ -23,7 +23,7 @@ def images() -> dict[str, str]:
         arguments["BASE"] = standin.base()
         if LOCAL_WHEELS.is_dir():
             # This machine's own CPU build of torch, in place of PyTorch's index.
-            arguments["TORCH_BACKEND"] = ""
+            arguments["TORCH_BACKEND"] = "local"
             build += ["--volume", f"{LOCAL_WHEELS}:{standin.WHEELS}:ro"]
     engine = Engine(tuple(build))
     return {target: engine.image(target, "test", arguments) for target in TARGETS}

@@ -8,7 +8,8 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, combinations
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,39 @@ ROOT = Path(__file__).resolve().parents[2]
 K8S = ROOT / "k8s"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
-CHOICES = sorted(each.name for each in (K8S / "components").iterdir() if each.name != "namespace")
-"""Components that can be combined freely; `namespace` comes last in each combination."""
+EDGES = ("", "ingress", "gateway")
+"""At most one of them."""
+
+VERSIONS = ("canary", "shadow")
+"""Other versions of the server, which share the gateway's route."""
+
+ONTO_OTHERS = ("keda", "network-policies", "sign-in")
+"""Components that change what others bring, or are changed, in the order in which an overlay names them."""
+
+ADDITIONS = sorted(
+    each.name
+    for each in (K8S / "components").iterdir()
+    if each.name not in {*EDGES, *VERSIONS, *ONTO_OTHERS, "namespace"}
+)
+"""Components that bring objects of their own and touch nothing else, and so need not meet every other one by one."""
 
 Manifest = dict[str, Any]
 
 
 def everything() -> dict[str, list[Manifest]]:
     """By name: both overlays, and the base with every combination of components."""
-    built = {name: overlay(name) for name in ("dev", "prod")}
-    for components in every_combination():
-        with tempfile.TemporaryDirectory(prefix="emotion-kustomize-") as folder:
-            built["base+" + "+".join(components)] = combination(components, Path(folder).resolve())
-    return built
+    combinations = every_combination()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        built = zip(combinations, pool.map(together, combinations), strict=True)
+        return {name: overlay(name) for name in ("dev", "prod")} | {
+            "base+" + "+".join(components): documents for components, documents in built
+        }
+
+
+def together(components: Iterable[str]) -> list[Manifest]:
+    """The base with some components."""
+    with tempfile.TemporaryDirectory(prefix="emotion-kustomize-") as folder:
+        return combination(components, Path(folder).resolve())
 
 
 def unlike(builds: dict[str, list[Manifest]]) -> list[Manifest]:
@@ -55,15 +76,31 @@ def combination(components: Iterable[str], folder: Path) -> list[Manifest]:
 
 
 def every_combination() -> list[tuple[str, ...]]:
-    """All subsets of `CHOICES`."""
-    return list(chain.from_iterable(combinations(CHOICES, count) for count in range(len(CHOICES) + 1)))
+    """Every set of components that can stand together, in the order in which an overlay names them.
+
+    Of `ADDITIONS` all sets with the base alone, and none or all of them with every set of the others.
+    """
+    sets = [
+        (*filter(None, [edge]), *onto, *others)
+        for edge in EDGES
+        for onto in subsets(ONTO_OTHERS)
+        for others in subsets(VERSIONS if edge == "gateway" else ())
+    ]
+    sets += [(*ADDITIONS, *chosen) for chosen in sets]
+    return list(dict.fromkeys(sets + subsets(ADDITIONS)))
+
+
+def subsets(names: Sequence[str]) -> list[tuple[str, ...]]:
+    """From none to all of them."""
+    return list(chain.from_iterable(combinations(names, count) for count in range(len(names) + 1)))
 
 
 def build(folder: Path) -> list[Manifest]:
     done = subprocess.run([KUBECTL, "kustomize", folder], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert not done.stderr, done.stderr
-    return [document for document in yaml.safe_load_all(done.stdout) if document]
+    # The loader in C, for hundreds of builds.
+    return [document for document in yaml.load_all(done.stdout, yaml.CSafeLoader) if document]
 
 
 def find(documents: Iterable[Manifest], kind: str, name: str = "emotion-server") -> Manifest:

@@ -8,7 +8,7 @@ import yaml
 
 from tests.conftest import tool
 from tests.k8s.manifests import ROOT, find, overlay
-from tests.k8s.test_rules import promtool
+from tests.k8s.stories import promtool
 
 Services = dict[str, dict[str, Any]]
 

@@ -11,24 +11,29 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from cloudcoil.models.cert_manager import v1 as cert_manager
 from cloudcoil.models.keda import v1alpha1 as keda
 from cloudcoil.models.prometheus_operator import v1 as operator
 
 import emotion
-from monitoring import reference, rules
-from tests.k8s.manifests import K8S, ROOT, Manifest, find, identity, overlay, unlike
+from monitoring import reference, rule, rules
+from tests.k8s import gateway_api
+from tests.k8s.manifests import ADDITIONS, K8S, ROOT, Manifest, find, identity, overlay, unlike
 
 CUSTOM: dict[str, Any] = {
     "ServiceMonitor": operator.ServiceMonitor,
     "PrometheusRule": operator.PrometheusRule,
     "ScaledObject": keda.ScaledObject,
+    "Certificate": cert_manager.Certificate,
+    "Gateway": gateway_api.Gateway,
+    "HTTPRoute": gateway_api.HTTPRoute,
 }
-"""Models generated from the operators' own schemas."""
+"""Models, most of them generated from the operators' own schemas."""
 
 OLDEST = "1.30"
 """The oldest Kubernetes that k8s/README.md promises: `preStop.sleep` begins to work there without a feature gate."""
 
-OPEN_PORTS = {8080, 8082, 8083, 8084, 8501, 8502}
+OPEN_PORTS = {8080, 8082, 8083, 8084, 8501, 8502, 4180}
 
 
 def newest_minors(count: int) -> list[str]:
@@ -76,6 +81,14 @@ def paths(value: Any, path: str = "") -> set[str]:
     if isinstance(value, list):
         return {path} | {each for index, inner in enumerate(value) for each in paths(inner, f"{path}[{index}]")}
     return {path}
+
+
+def test_additions_touch_nothing_else() -> None:
+    """So it is enough to combine them with each other, and all of them with every other set."""
+    for name in ADDITIONS:
+        text = (K8S / "components" / name / "kustomization.yaml").read_text(encoding="utf-8")
+        allowed = {"apiVersion", "kind", "resources", "configMapGenerator"}
+        assert set(yaml.safe_load(text)) <= allowed, name
 
 
 def test_an_unknown_field_is_noticed(builds: dict[str, list[Manifest]]) -> None:
@@ -200,7 +213,7 @@ def test_only_with_keda_are_the_rules_told_that_pods_may_sleep(builds: dict[str,
     for name, built in builds.items():
         labels = find(built, "Service", "emotion-client-metrics")["metadata"]["labels"]
         assert ("may_sleep" in labels) is ("keda" in name), name
-    assert find(builds["prod"], "ServiceMonitor", "emotion")["spec"]["targetLabels"] == ["may_sleep"]
+    assert find(builds["prod"], "ServiceMonitor", "emotion")["spec"]["targetLabels"] == ["may_sleep", "track"]
     scrapes = (K8S / "components" / "monitoring-standalone" / "prometheus.yml").read_text(encoding="utf-8")
     assert "__meta_kubernetes_service_label_may_sleep" in scrapes
 
@@ -327,10 +340,10 @@ def test_every_alert_has_its_runbook() -> None:
     text = (K8S / "README.md").read_text(encoding="utf-8")
     sections = {line.removeprefix("### ").strip().lower() for line in text.splitlines() if line.startswith("### ")}
     for group in rules.groups()["groups"]:
-        for rule in group["rules"]:
-            if "alert" in rule:
-                anchor = rule["annotations"]["runbook_url"].removeprefix(rules.RUNBOOKS)
-                assert anchor in sections, f"k8s/README.md has no section for {rule['alert']}"
+        for each in group["rules"]:
+            if "alert" in each:
+                anchor = each["annotations"]["runbook_url"].removeprefix(rule.RUNBOOKS)
+                assert anchor in sections, f"k8s/README.md has no section for {each['alert']}"
 
 
 def test_grafana_gets_the_dashboard_and_the_prometheus_that_runs(builds: dict[str, list[Manifest]]) -> None:

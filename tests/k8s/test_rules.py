@@ -1,90 +1,27 @@
 """The rules, by Prometheus' own promtool: each alert silent, then firing, then resolved; and no data, and 0/0."""
 
-import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from client.api import EmotionClient, ServiceError
 from emotion.labels import LABELS
-from monitoring import build, rules
-from tests.conftest import tool
-from tests.k8s.manifests import K8S
+from monitoring import rules, versions
+from tests.k8s.stories import (
+    HOUR,
+    PAGE,
+    POD,
+    RULES,
+    TORCHSERVE,
+    USUAL,
+    WORKERS,
+    Story,
+    check,
+    counter,
+    firing,
+    promtool,
+)
 from tests.unit.local_service import Service
-
-RULES = K8S / "components" / "monitoring-standalone" / "rules.yaml"
-
-
-def promtool(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    binary = tool("promtool", "prometheus")
-    return subprocess.run([binary, *arguments], capture_output=True, text=True, check=False)
-
-
-HOUR = "1h"
-"""The step of stories that last days or weeks."""
-
-
-def check(folder: Path, series: dict[str, str], samples: list[tuple[str, str, list[float]]], interval: str) -> None:
-    """Let promtool feed `series` and compare: each sample is an expression, a time, and the values it must have."""
-    expressions = [
-        {
-            "expr": f"({expression}) + 0",
-            "eval_time": time,
-            "exp_samples": [{"labels": "{}", "value": value} for value in values],
-        }
-        for expression, time, values in samples
-    ]
-    test = {
-        "interval": interval,
-        "input_series": [{"series": name, "values": values} for name, values in series.items()],
-        "promql_expr_test": expressions,
-    }
-    groups = rules.groups()["groups"]
-    if not interval.endswith("s"):
-        # Days at the rules' own intervals would take minutes, with the same result. In one group, since groups of one
-        # time are evaluated in any order, and what a rule recorded an hour ago is too old for an alert.
-        every_rule = [rule for group in groups for rule in group["rules"]]
-        groups = [{"name": "all", "interval": interval, "rules": every_rule}]
-    text = yaml.safe_dump({"groups": groups})
-    if interval == HOUR:
-        text = text.replace("[5m]", "[2h]")  # a rate needs two samples; windows of hours and days stay as they are
-    (folder / "rules.yaml").write_text(text, encoding="utf-8")
-    document = {"rule_files": ["rules.yaml"], "evaluation_interval": interval, "tests": [test]}
-    (folder / "test.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
-    done = promtool("test", "rules", folder / "test.yaml")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@dataclass(frozen=True)
-class Story:
-    """An alert's life: series, and when it must be silent, firing and silent again."""
-
-    alert: str
-    series: dict[str, str]
-    silent: str
-    firing: str
-    resolved: str
-    interval: str = "1m"
-
-
-USUAL = {"happy": 0.94} | dict.fromkeys(set(LABELS) - {"happy"}, 0.01)
-"""A happy crowd, as no data set has it."""
-
-POD = 'namespace="emotion", pod="a"'
-PAGE = 'namespace="emotion", pod="p"'
-
-
-def counter(*pieces: tuple[float, int]) -> str:
-    """A counter's samples: so much more at each step, for so many steps, piece after piece."""
-    total, texts = 0.0, []
-    for step, count in pieces:
-        texts.append(f"{total:g}+{step:g}x{count - 1}")
-        total += step * count
-    return " ".join(texts)
-
 
 DOOR = 'caddy_http_request_duration_seconds_count{{{}, server="door", handler="headers", method="POST", code="{}"}}'
 
@@ -233,7 +170,8 @@ def test_rules_are_valid() -> None:
 
 def test_every_alert_has_its_story() -> None:
     alerts = {rule["alert"] for group in rules.groups()["groups"] for rule in group["rules"] if "alert" in rule}
-    assert {story.alert for story in STORIES} == alerts - {"EmotionWatchdog"}
+    told_elsewhere = {"EmotionWatchdog", *(rule["alert"] for rule in versions.alerts())}
+    assert {story.alert for story in STORIES} == alerts - told_elsewhere
 
 
 @pytest.mark.parametrize("story", STORIES, ids=lambda story: story.alert)
@@ -241,11 +179,6 @@ def test_alert_is_silent_then_fires_then_resolves(tmp_path: Path, story: Story) 
     fires = firing(story.alert)
     samples = [(fires, story.silent, [0.0]), (fires, story.firing, [1.0]), (fires, story.resolved, [0.0])]
     check(tmp_path, story.series, samples, story.interval)
-
-
-def firing(alert: str) -> str:
-    """How often an alert fires. It has its namespace, by which it finds its receiver."""
-    return f'count(ALERTS{{alertname="{alert}", alertstate="firing", namespace="emotion"}}) or vector(0)'
 
 
 OTHERS = 'count(ALERTS{alertstate="firing", alertname!="EmotionWatchdog"})'
@@ -341,86 +274,3 @@ def test_an_edge_that_refuses_is_an_outage_unless_the_photo_is_too_large(
         EmotionClient(service.url, retries=0).analyse(b"x")
     series = page(refused.value.outcome, 1.0, 30, 120, 60) | {WORKERS: "2x210", TORCHSERVE: "1x210", PAGE_UP: "1x210"}
     check(tmp_path, series, [(BURN, "149m", [expected]), (OTHERS, "119m", [])], "1m")
-
-
-QUEUE = "emotion_queue_depth"
-WORKERS = f"emotion_workers_ready{{{POD}}}"
-TORCHSERVE = f"emotion_torchserve_up{{{POD}}}"
-SCRAPED: dict[str, Any] = {
-    f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
-    f"emotion_queue_depth{{{POD}}}": "0x20",
-    WORKERS: "2x20",
-}
-
-
-@pytest.mark.parametrize("name", list(rules.SIGNALS))
-def test_signal_is_zero_when_idle(tmp_path: Path, name: str) -> None:
-    """Before the first request there are no series, after it there are but nothing moves: zero both times."""
-    used = SCRAPED | {
-        f"QueueTime_sum{{{POD}}}": "_x9 80x11",
-        f"QueueTime_count{{{POD}}}": "_x9 4x11",
-        f"emotion_batch_seconds_sum{{{POD}}}": "_x9 2x11",
-    }
-    series = f"max({rules.SIGNALS[name]})"
-    check(tmp_path, used, [(series, "75s", [0.0]), (series, "285s", [0.0])], "15s")
-
-
-@pytest.mark.parametrize("name", list(rules.SIGNALS))
-def test_signal_is_missing_where_the_server_cannot_be_asked(tmp_path: Path, name: str) -> None:
-    """Missing, not zero: zero would take pods away from a cluster that merely cannot be seen."""
-    lost = {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "0x20"}
-    check(tmp_path, lost, [(f"max({rules.SIGNALS[name]})", "285s", [])], "15s")
-
-
-def test_a_signal_is_missing_where_one_of_its_inputs_is(tmp_path: Path) -> None:
-    """How busy workers are is unknown without the sidecar, which alone knows how many there are."""
-    half = {
-        f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x20",
-        f'up{{{POD}, job="emotion-server-metrics", endpoint="sidecar"}}': "0x20",
-        f"emotion_batch_seconds_sum{{{POD}}}": "0+10x20",
-    }
-    none: list[float] = []
-    check(tmp_path, half, [("emotion:workers_busy:ratio1m", "285s", none), (rules.SIGNALS[QUEUE], "285s", none)], "15s")
-    # All workers gone: nobody is busy, and nobody is idle either.
-    check(tmp_path, SCRAPED | {WORKERS: "0x20"}, [("emotion:workers_busy:ratio1m", "285s", none)], "15s")
-
-
-def test_a_signal_is_missing_until_there_are_two_scrapes(tmp_path: Path) -> None:
-    """One scrape gives no rate: nobody knows yet whether anything happened."""
-    first = {name: "_x10 " + values.replace("x20", "x9") for name, values in SCRAPED.items()}
-    wait = rules.SIGNALS["emotion_queue_wait_seconds"]
-    check(tmp_path, first, [(f"max({wait})", "150s", []), (f"max({wait})", "180s", [0.0])], "15s")
-
-
-@pytest.mark.parametrize("trigger", build.scaled_object()["spec"]["triggers"][:-1], ids=lambda each: each["name"])
-def test_keda_takes_no_pods_away_while_some_are_not_seen(tmp_path: Path, trigger: dict[str, Any]) -> None:
-    """Two idle pods of which one cannot be scraped: the query still asks for two."""
-    unseen = {'up{namespace="emotion", pod="b", job="emotion-server-metrics", endpoint="metrics"}': "0x20"}
-    keeps = 2 * float(trigger["metadata"]["threshold"])
-    check(tmp_path, SCRAPED | unseen, [(trigger["metadata"]["query"], "285s", [keeps])], "15s")
-
-
-@pytest.mark.parametrize("trigger", build.scaled_object()["spec"]["triggers"][:-1], ids=lambda each: each["name"])
-def test_keda_sleeps_where_there_are_no_pods_and_holds_still_where_it_is_blind(
-    tmp_path: Path, trigger: dict[str, Any]
-) -> None:
-    """No pods and a page that is seen: zero. Pods without numbers, or nothing seen at all: no value, KEDA's error."""
-    page = {'up{namespace="emotion", pod="p", job="emotion-client-metrics", endpoint="metrics"}': "1x20"}
-    blind = {f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "0x20"}
-    query = trigger["metadata"]["query"]
-    check(tmp_path, page, [(query, "285s", [0.0])], "15s")
-    check(tmp_path, page | blind, [(query, "285s", [])], "15s")
-    check(tmp_path, {"unrelated": "1x20"}, [(query, "285s", [])], "15s")
-    check(tmp_path, page | SCRAPED, [(query, "285s", [0.0])], "15s")
-
-
-def test_a_dead_pod_does_not_hide_behind_its_past(tmp_path: Path) -> None:
-    """A pod that was busy and vanished is gone from the signals within a minute and a half."""
-    gone = {
-        f'up{{{POD}, job="emotion-server-metrics", endpoint="metrics"}}': "1x8 stale",
-        f"emotion_queue_depth{{{POD}}}": "50x8 stale",
-        f"emotion_workers_ready{{{POD}}}": "2x8 stale",
-        f"emotion_batch_seconds_sum{{{POD}}}": "0+30x8 stale",
-    }
-    samples: list[tuple[str, str, list[float]]] = [(f"max({series})", "5m", []) for series in rules.SIGNALS.values()]
-    check(tmp_path, gone, samples, "15s")

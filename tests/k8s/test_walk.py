@@ -1,0 +1,143 @@
+"""The steps of k8s/README.md, on a copy of the manifests: what its commands do to files, and what is then applied."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import images.engine
+from images.engine import Engine
+from tests.k8s.manifests import K8S, Manifest, build, find
+
+README = (K8S / "README.md").read_text(encoding="utf-8")
+DIGEST = f"sha256:{'ab' * 32}"
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    shutil.copytree(K8S, tmp_path / "k8s")
+    return tmp_path.resolve()
+
+
+def section(title: str) -> str:
+    (found,) = re.findall(rf"^#+ {re.escape(title)}$(.*?)(?=^##+ |\Z)", README, flags=re.MULTILINE | re.DOTALL)
+    return str(found)
+
+
+def edits(text: str) -> list[str]:
+    """The commands that change files."""
+    return re.findall(r"^sed -i .*$", text, flags=re.MULTILINE)
+
+
+def run(copy: Path, *commands: str, **variables: str) -> None:
+    for command in commands:
+        subprocess.run(["bash", "-euc", command], cwd=copy, env=os.environ | variables, check=True)
+
+
+def applied(copy: Path) -> list[Manifest]:
+    return build(copy / "k8s" / "overlays" / "prod")
+
+
+def image(built: list[Manifest], name: str) -> str:
+    pod = find(built, "Deployment", name)["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    assert {each["image"] for each in pod.get("initContainers", [])} <= {container["image"]}
+    return str(container["image"])
+
+
+def shares(built: list[Manifest]) -> dict[str, int]:
+    (rule,) = find(built, "HTTPRoute")["spec"]["rules"]
+    return {each["name"]: each.get("weight", 1) for each in rule["backendRefs"]}
+
+
+def test_a_canary_begins_is_promoted_and_ends(copy: Path) -> None:
+    variables = {"NEW": "9.9.9", "prod": "k8s/overlays/prod/kustomization.yaml"}
+    run(copy, *edits(section("Gateway API in place of the Ingress")))
+    old = image(applied(copy), "emotion-server")
+    choose, begin, promote, end = edits(section("Another version beside the old one"))
+
+    run(copy, choose, begin, **variables)
+    built = applied(copy)
+    assert image(built, "emotion-server") == old
+    assert image(built, "emotion-server-canary") == "registry.example.com/emotion-server:9.9.9"
+    assert shares(built) == {"emotion-server": 95, "emotion-server-canary": 5}
+
+    run(copy, promote, **variables)
+    built = applied(copy)
+    assert image(built, "emotion-server") == image(built, "emotion-server-canary")
+    assert image(built, "emotion-client").endswith(old.partition(":")[2]), "the page is left alone"
+
+    run(copy, end, **variables)
+    built = applied(copy)
+    assert list(shares(built)) == ["emotion-server"]
+    assert not [each for each in built if each["metadata"].get("labels", {}).get("track")]
+
+
+def test_the_shares_are_moved_where_they_are(copy: Path) -> None:
+    """What `kubectl patch` is told to replace is there."""
+    variables = {"NEW": "9.9.9", "prod": "k8s/overlays/prod/kustomization.yaml"}
+    run(copy, *edits(section("Gateway API in place of the Ingress")))
+    run(copy, *edits(section("Another version beside the old one"))[:2], **variables)
+    route = find(applied(copy), "HTTPRoute")
+    moved = re.findall(r'"path": "/([^"]*)", "value": (\d+)', section("Another version beside the old one"))
+    assert sum(int(value) for _, value in moved) == 100
+    for path, _ in moved:
+        place: Any = route
+        for key in path.split("/"):
+            place = place[int(key) if key.isdigit() else key]
+        assert isinstance(place, int)
+
+
+def test_a_canary_without_a_gateway_is_refused_not_forgotten(copy: Path) -> None:
+    overlay = copy / "k8s" / "overlays" / "prod" / "kustomization.yaml"
+    text = overlay.read_text(encoding="utf-8").replace("components/ingress", "components/canary")
+    overlay.write_text(text, encoding="utf-8")
+    with pytest.raises(AssertionError, match="HTTPRoute"):
+        applied(copy)
+
+
+def test_a_new_model_leaves_the_page_alone(
+    copy: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = image(applied(copy), "emotion-client")
+    text = section("Upgrade and rollback")
+    run(copy, edits(text)[-1], NEW="9.9.9")
+    assert image(applied(copy), "emotion-server").endswith(":9.9.9")
+    assert image(applied(copy), "emotion-client") == before
+
+    (options,) = re.findall(r"make image VERSION=\$NEW IMAGE_ARGS='(.*?)'", text)
+    monkeypatch.setattr("images.engine.find", lambda: Engine(("echo", "build")))
+    monkeypatch.setattr("sys.argv", ["engine", "--tag", "9.9.9", *options.split()])
+    images.engine.main()
+    built = capfd.readouterr().out
+    assert "emotion-server:9.9.9" in built and "emotion-client" not in built
+
+
+@pytest.mark.parametrize("name", ["emotion-server", "emotion-client"])
+def test_an_image_can_be_fixed_by_its_digest(copy: Path, name: str) -> None:
+    (edit,) = (each for each in edits(section("By digest, signed and scanned")) if f"name: {name}$" in each)
+    run(copy, edit, digest=DIGEST)
+    assert image(applied(copy), name) == f"registry.example.com/{name}@{DIGEST}"
+
+
+def test_tracing_as_the_readme_says_lets_the_server_reach_its_collector(copy: Path) -> None:
+    (patches,) = re.findall(r"```yaml\n(.*?)```", section("Following one slow photo"), flags=re.DOTALL)
+    overlay = copy / "k8s" / "overlays" / "prod" / "kustomization.yaml"
+    document = yaml.safe_load(overlay.read_text(encoding="utf-8"))
+    document["patches"] += yaml.safe_load(patches)["patches"]
+    overlay.write_text(yaml.safe_dump(document), encoding="utf-8")
+    built = applied(copy)
+    (server,) = find(built, "Deployment")["spec"]["template"]["spec"]["containers"]
+    told = {each["name"]: each.get("value") for each in server["env"]}
+    port = int(str(told["OTEL_EXPORTER_OTLP_ENDPOINT"]).rpartition(":")[2])
+    (rule,) = find(built, "NetworkPolicy")["spec"]["egress"]
+    assert [each["port"] for each in rule["ports"]] == [port]
+    asks = find(built, "NetworkPolicy", "emotion-dns")["spec"]["podSelector"]["matchExpressions"][0]["values"]
+    assert "emotion-server" in asks
+    plain = find(build(K8S / "overlays" / "prod"), "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    assert not [each["name"] for each in plain["env"] if each["name"].startswith("OTEL_")], "off unless it is asked for"
