@@ -11,14 +11,20 @@ run.
 """
 
 import argparse
+import math
 import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
 
 from bulk import engine, summary
-from bulk.plan import Part, Refused, Results, Run, parts, size_for
-from bulk.source import photos
+from bulk.plan import Plan, Survey, size_for
+from bulk.results import Refused, Results, Run
 from emotion.classifier import OnnxClassifier
 from emotion.contract import DETAILS, STANDARD
 from emotion.pipeline import MODELS, NETWORK
@@ -42,13 +48,15 @@ def run(arguments: argparse.Namespace) -> int:
     version = OnnxClassifier((models or MODELS) / NETWORK).version
     results = Results(arguments.out)
     before = results.run()
-    # Counting comes first: the size of a part depends on it, and later the time that is left.
-    total = sum(1 for _ in photos(arguments.source))
-    size = before.photos_per_part if before else size_for(total, engine.connect(arguments.address))
-    going = results.begin(Run(version, arguments.detail, size), arguments.another_model)
-    left = list(parts(photos(arguments.source), results, going.photos_per_part, arguments.retry_errors))
-    if left:
-        _work(left, total, results, arguments, str(models) if models else None)
+    # The size of a part depends on how many cores there are, until there are parts of a size.
+    size = before.photos_per_part if before else size_for(arguments.source, engine.connect(arguments.address))
+    size = results.begin(Run(version, arguments.detail, size), arguments.another_model).photos_per_part
+    plan = Plan(arguments.source, results.uri, size, arguments.retry_errors)
+    survey = _later(plan.survey)
+    if before:
+        plan = replace(plan, others=survey.result().others)
+    if not before or survey.result().left or plan.retry_errors:
+        _work(plan, survey, arguments, str(models) if models else None)
     counted = summary.count(results)
     print(summary.text(counted))
     if arguments.report:
@@ -56,16 +64,37 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if counted.failed else 0
 
 
-def _work(left: list[Part], total: int, results: Results, arguments: argparse.Namespace, models: str | None) -> None:
+def _work(plan: Plan, survey: "Future[Survey]", arguments: argparse.Namespace, models: str | None) -> None:
+    started = time.monotonic()
     cores = engine.connect(arguments.address)
-    new = sum(len(part.photos) for part in left)
-    faces = 0
-    with tqdm(total=total, initial=total - new, unit=" photos", disable=None, smoothing=0.05) as progress:
-        for done in engine.analyse(left, results.uri, arguments.detail, models, cores):
-            faces += done["faces"]
-            elapsed = progress.format_dict["elapsed"] or 1.0
-            progress.set_postfix_str(f"{faces / elapsed:.1f} faces/s", refresh=False)
+    photos = faces = 0
+    began, ended = math.inf, started
+    done_before = survey.result().photos - survey.result().left if survey.done() else 0
+    with tqdm(unit=" photos", initial=done_before, disable=None, smoothing=0.05) as progress:
+        for done in engine.analyse(plan, arguments.detail, models, cores, growing=arguments.address is not None):
+            ended = time.monotonic()
+            began = min(began, ended - done["seconds"])
+            photos, faces = photos + done["photos"], faces + done["faces"]
+            if survey.done():  # a retried photo is done once more
+                progress.total = max(survey.result().photos, progress.n + done["photos"])
+            progress.set_postfix_str(f"{faces / (ended - began):.1f} faces/s", refresh=False)
             progress.update(done["photos"])
+    if photos:
+        print(summary.speed(photos, faces, ended - began, began - started))
+
+
+def _later(survey: Callable[[], Survey]) -> "Future[Survey]":
+    """The survey, under way in a thread that no exit waits for."""
+    future: Future[Survey] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(survey())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
 
 
 def _arguments() -> argparse.Namespace:

@@ -2,15 +2,16 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import pyarrow as pa
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import ActorPoolStrategy, DataContext, Datasource, ReadTask
+from ray.data.block import BlockMetadata
 
-from bulk.plan import Part
+from bulk.plan import Plan
 from bulk.work import Analyst
 from emotion.contract import Detail
 
@@ -27,7 +28,6 @@ def connect(address: str | None) -> int:
     """Joins the cluster at `address`, or starts Ray on this machine alone; returns how many cores there are now."""
     if ray.is_initialized():
         return _cores()
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # an archive's owner has not agreed to it
     options: dict[str, Any] = (
         {"address": address} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
     )
@@ -40,28 +40,50 @@ def _cores() -> int:
     return int(resources.get("CPU", 1))
 
 
-def analyse(
-    parts: Iterable[Part], results: str, detail: Detail, models: str | None, cores: int
-) -> Iterator[dict[str, Any]]:
+class Parts(Datasource):
+    """The parts of a plan, as one task that lists the source while the first of them are in work already."""
+
+    def __init__(self, plan: Plan) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._plan = plan
+
+    def estimate_inmemory_data_size(self) -> int | None:
+        """Nobody knows before the source is listed."""
+        return None
+
+    def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
+        """One, since a source is listed in one go."""
+        plan = self._plan
+        unknown = BlockMetadata(num_rows=None, size_bytes=None, exec_stats=None, input_files=None)
+        return [ReadTask(lambda: (pa.Table.from_pylist([asdict(part)], PLAN) for part in plan.parts()), unknown)]
+
+
+def analyse(plan: Plan, detail: Detail, models: str | None, cores: int, growing: bool) -> Iterator[dict[str, Any]]:
     """Counts (`photos`, `faces`, `seconds`) of each part, as soon as its file is in place.
 
-    A part whose worker or node is lost is given to another one, as often as need be.
+    A part whose worker or node is lost is given to another one, as often as need be. `growing`: the cluster may get more
+    than these `cores`.
     """
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
-    tables = [pa.Table.from_pylist([asdict(part)], PLAN) for part in parts]
-    if not tables:
-        return
-    workers = min(cores, len(tables))
-    done = ray.data.from_arrow(tables).map_batches(
+    context.target_max_block_size = 1  # a block a part, handed on as soon as it is known
+    done = ray.data.read_datasource(
+        Parts(plan),
+        override_num_blocks=1,
+        num_cpus=0,  # every core is a worker's
+        label_selector={"ray.io/node-id": ray.get_runtime_context().get_node_id()},  # where this command runs itself
+    ).map_batches(
         Analyst,
-        fn_constructor_args=(results, detail, models),
+        fn_constructor_args=(plan.results, detail, models),
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=1,
         # Two parts in hand: one in work, one that need not be waited for; more would leave other workers without any.
-        compute=ActorPoolStrategy(min_size=workers, max_size=MOST_WORKERS, max_tasks_in_flight_per_actor=2),
+        compute=ActorPoolStrategy(
+            min_size=max(1, cores), max_size=MOST_WORKERS if growing else cores, max_tasks_in_flight_per_actor=2
+        ),
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
         table: Any = batch  # typed as any of the formats

@@ -25,6 +25,7 @@ Analyse = Callable[[Photos], list[list[Row]]]
 def load(detail: Detail, models: str | None) -> tuple[str, Analyse]:
     """The model's version, and what gives the rows of each photo (URI, file)."""
     pipeline = Pipeline.load(Path(models)) if models else Pipeline.load()
+    pipeline.warm_up()
     classifier = pipeline.classifier
 
     def analyse(photos: Photos) -> list[list[Row]]:

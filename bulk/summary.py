@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pyarrow import dataset
 
-from bulk.plan import Results
+from bulk.results import Results
 from bulk.rows import NO_FACE, OK
 from emotion.labels import COLOURS
 
@@ -31,7 +31,7 @@ class Counts:
 def count(results: Results) -> Counts:
     """Reads the files a batch at a time, and only the columns that are needed."""
     counts = Counts()
-    files = list(results.listed().values())
+    files = [results.file(part) for part in sorted(results.parts())]
     if not files:
         return counts
     found = dataset.dataset(files, format="parquet", filesystem=results.system)
@@ -43,6 +43,12 @@ def count(results: Results) -> Counts:
                 counts.emotions[row["emotion"]] += 1
                 counts.reasons.update(row["reasons"])
     return counts
+
+
+def speed(photos: int, faces: int, seconds: float, starting: float) -> str:
+    """One line about a run: `seconds` from its first photo on, after `starting` seconds in which there was none."""
+    rates = f"{photos / seconds:,.1f} photos and {faces / seconds:,.1f} faces a second"
+    return f"{photos:,} photos in {seconds:,.1f} s, {rates}; started in {starting:.1f} s"
 
 
 def text(counts: Counts) -> str:
