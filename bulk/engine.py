@@ -1,7 +1,6 @@
 """Ray Data spreads the parts over the cores of this machine, or of a cluster."""
 
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -61,8 +60,8 @@ class Parts(Datasource):
 def analyse(plan: Plan, detail: Detail, models: str | None, cores: int, growing: bool) -> Iterator[dict[str, Any]]:
     """Counts (`photos`, `faces`, `seconds`) of each part, as soon as its file is in place.
 
-    A part whose worker or node is lost is given to another one, as often as need be. `growing`: the cluster may get more
-    than these `cores`.
+    A part whose worker or node is lost is given to another one, as often as need be. `growing`: the cluster may get
+    more than these `cores`.
     """
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     context = DataContext.get_current()
