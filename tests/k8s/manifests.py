@@ -81,7 +81,7 @@ def identity(document: Manifest) -> tuple[str, str, str]:
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for number, document in enumerate(unlike(everything())):
+    for number, document in enumerate(unlike(everything() | {"bulk": overlay("bulk")})):
         (folder / f"{number:03}-{document['kind']}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
 

@@ -16,7 +16,7 @@ from bulk.plan import Part, Plan, cut, name_of, size_for
 from bulk.results import Refused, Results, Run
 from bulk.source import photos
 from bulk.work import Analyst
-from tests.unit.bulk_photos import BROKEN, all_rows, archive, models, query
+from tests.unit.bulk_photos import BROKEN, all_rows, archive, break_some, models, query
 
 Make = Callable[[Sequence[object]], list[object]]
 
@@ -155,8 +155,7 @@ def test_another_model_or_detail_is_refused(tmp_path: Path) -> None:
 def test_every_photo_has_its_rows_and_errors_can_be_tried_again(tmp_path: Path, model_folder: Path) -> None:
     folder = archive(tmp_path / "photos", 3)
     good = (folder / "00000.jpg").read_bytes()
-    for name, (data, _) in BROKEN.items():
-        (folder / name).write_bytes(good[: len(good) // 2] if name == "short.jpg" else data)
+    break_some(folder)
     (folder / "gone.jpg").symlink_to("nowhere")
     os.mkfifo(folder / "pipe.jpg")
     results, names = Results(str(tmp_path / "out")), tuple(photos(str(folder)))
