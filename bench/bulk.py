@@ -9,6 +9,7 @@ pipelines once they are loaded; how long Ray takes to start, which an archive of
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import random
@@ -101,36 +102,44 @@ def bulk(folder: Path, out: Path, models: Path) -> tuple[float, float, list[tupl
 
 
 def _look(pid: int, out: Path, memory: list[tuple[int, float]]) -> None:
-    """Adds to `memory` until the process ends: what each process has for itself, and once the most that one shares."""
+    """Adds photos and MiB to `memory` until the process ends."""
     done: dict[Path, int] = {}
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        own, shared = 0, 0
-        for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
-            try:
-                info = each.memory_info()
-            except psutil.NoSuchProcess:
-                continue
-            own, shared = own + info.rss - info.shared, max(shared, info.shared)
         for path in set(out.glob("*.parquet")) - set(done):
             done[path] = len(set(pq.read_table(path, columns=["photo"])["photo"].to_pylist()))
-        memory.append((sum(done.values()), (own + shared) / 2**20))
+        memory.append((sum(done.values()), memory_mib(pid)))
         time.sleep(LOOK)
+
+
+def memory_mib(pid: int) -> float:
+    """What a process and all that it started have each for itself, and once the most that one of them shares."""
+    own, shared = 0, 0
+    for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            info = each.memory_info()
+            own, shared = own + info.rss - info.shared, max(shared, info.shared)
+    return (own + shared) / 2**20
+
+
+def unpack_models(folder: Path) -> Path:
+    """The folder, with the three model files in it."""
+    with zipfile.ZipFile(ROOT / "model_store" / "emotion.mar") as archive:
+        archive.extractall(folder)
+    return folder
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--photos", type=int, default=2000)
-    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     os.environ.update(ONE_THREAD)
     cores = len(os.sched_getaffinity(0))
     ratios = []
     with tempfile.TemporaryDirectory(prefix="emotion-bulk-") as scratch:
-        photos, models = Path(scratch, "photos"), Path(scratch, "models")
-        photos.mkdir()
+        (photos := Path(scratch, "photos")).mkdir()
         make_photos(photos, arguments.photos)
-        with zipfile.ZipFile(ROOT / "model_store" / "emotion.mar") as archive:
-            archive.extractall(models)
+        models = unpack_models(Path(scratch, "models"))
         for number in range(arguments.rounds):
             limit = bare(photos, models, cores)
             rate, starting, memory = bulk(photos, Path(scratch, f"results-{number}"), models)

@@ -11,6 +11,7 @@ run.
 """
 
 import argparse
+import io
 import math
 import sys
 import threading
@@ -19,12 +20,14 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from bulk import engine, summary
 from bulk.plan import Plan, Survey, size_for
 from bulk.results import Refused, Results, Run
+from bulk.storage import put
 from emotion.classifier import OnnxClassifier
 from emotion.contract import DETAILS, STANDARD
 from emotion.pipeline import MODELS, NETWORK
@@ -60,7 +63,8 @@ def run(arguments: argparse.Namespace) -> int:
     counted = summary.count(results)
     print(summary.text(counted))
     if arguments.report:
-        arguments.report.write_text(summary.page(counted, arguments.source), encoding="utf-8")
+        page = summary.page(counted, arguments.source)
+        put(arguments.report, page.encode())
     return 1 if counted.failed else 0
 
 
@@ -70,7 +74,7 @@ def _work(plan: Plan, survey: "Future[Survey]", arguments: argparse.Namespace, m
     photos = faces = 0
     began, ended = math.inf, started
     done_before = survey.result().photos - survey.result().left if survey.done() else 0
-    with tqdm(unit=" photos", initial=done_before, disable=None, smoothing=0.05) as progress:
+    with tqdm(unit=" photos", initial=done_before, smoothing=0.05, **_terminal_or_log()) as progress:
         for done in engine.analyse(plan, arguments.detail, models, cores, growing=arguments.address is not None):
             ended = time.monotonic()
             began = min(began, ended - done["seconds"])
@@ -81,6 +85,22 @@ def _work(plan: Plan, survey: "Future[Survey]", arguments: argparse.Namespace, m
             progress.update(done["photos"])
     if photos:
         print(summary.speed(photos, faces, ended - began, began - started))
+
+
+def _terminal_or_log() -> dict[str, Any]:
+    """A line that changes for a person; for a log, one every half minute that stays."""
+    return {} if sys.stderr.isatty() else {"file": _Lines(), "mininterval": 30.0, "ncols": 120}
+
+
+class _Lines(io.StringIO):
+    """Ends each state of a progress bar with a new line, where it would begin by going back to the line's start."""
+
+    def write(self, text: str) -> int:
+        line = text.strip()
+        return sys.stderr.write(f"{line}\n") if line else 0
+
+    def flush(self) -> None:
+        sys.stderr.flush()
 
 
 def _later(survey: Callable[[], Survey]) -> "Future[Survey]":
@@ -115,7 +135,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--another-model", action="store_true", help="go on although RESULTS is of another model version"
     )
-    parser.add_argument("--report", type=Path, metavar="HTML", help="also write a page of charts")
+    parser.add_argument("--report", metavar="HTML", help="also write a page of charts, to this file or URI")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="model files, if not those of the package")
     return parser.parse_args()
 
