@@ -24,11 +24,17 @@ MOST_WORKERS = 10_000
 
 
 def connect(address: str | None) -> int:
-    """Joins the cluster at `address`, or starts Ray on this machine alone; returns how many cores there are now."""
+    """Joins the cluster at `address`, or starts Ray on this machine alone; returns how many cores there are now.
+
+    A cluster whose head does no work may have none yet, which counts as one.
+    """
     if ray.is_initialized():
         return _cores()
+    # "local" and not nothing: that would join a cluster that happens to run here.
     options: dict[str, Any] = (
-        {"address": address} if address else {"include_dashboard": False, "object_store_memory": OBJECT_STORE}
+        {"address": address}
+        if address
+        else {"address": "local", "include_dashboard": False, "object_store_memory": OBJECT_STORE}
     )
     ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
     return _cores()
@@ -36,7 +42,7 @@ def connect(address: str | None) -> int:
 
 def _cores() -> int:
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return int(resources.get("CPU", 1))
+    return max(1, int(resources.get("CPU", 1)))
 
 
 class Parts(Datasource):
@@ -81,7 +87,7 @@ def analyse(plan: Plan, detail: Detail, models: str | None, cores: int, growing:
         num_cpus=1,
         # Two parts in hand: one in work, one that need not be waited for; more would leave other workers without any.
         compute=ActorPoolStrategy(
-            min_size=max(1, cores), max_size=MOST_WORKERS if growing else cores, max_tasks_in_flight_per_actor=2
+            min_size=cores, max_size=MOST_WORKERS if growing else cores, max_tasks_in_flight_per_actor=2
         ),
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):

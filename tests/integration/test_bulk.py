@@ -45,6 +45,7 @@ def undisturbed(folder: Path, model_folder: Path) -> Path:
     assert done.returncode == 1, done.stderr
     assert f"{PHOTOS} photos, " in done.stdout
     assert "photos and" in done.stdout and "faces a second" in done.stdout
+    assert f"{PHOTOS}/{PHOTOS}" in done.stderr.splitlines()[-1], "a log shows progress too, on lines of its own"
     return out
 
 
