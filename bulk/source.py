@@ -20,8 +20,8 @@ COLUMNS = ("photo", "uri", "url", "path")
 
 MANIFESTS = (".csv", ".parquet")
 
-SEEN_KIB = 64 * 1024
-"""Memory for the digests of a manifest's photos: of two million; more of them are on disk."""
+SEEN_KIB = 16 * 1024
+"""Memory for the digests of a manifest's photos: of half a million; those of more are on disk."""
 
 
 def photos(source: str) -> Iterator[str]:
@@ -66,7 +66,8 @@ def _batches(system: fs.FileSystem, path: str) -> Iterator[pa.RecordBatch]:
         with system.open_input_file(path) as file:
             yield from pq.ParquetFile(file).iter_batches()
     else:
-        with system.open_input_stream(path) as stream, csv.open_csv(stream) as reader:
+        alone = csv.ReadOptions(use_threads=False)  # threads would read 40 MB ahead
+        with system.open_input_stream(path) as stream, csv.open_csv(stream, read_options=alone) as reader:
             yield from reader
 
 
