@@ -4,8 +4,9 @@
 
 The photographs are cut from the freely licensed ones of client/samples, by chance but the same each time, and lie in a
 temporary folder. Both read them from there; only `bulk` writes down what it finds. Both take turns, so that what else
-the machine does falls on both. Photos a second are counted from the moment when the first photo is in work, for the
-pipelines once they are loaded; how long Ray takes to start, which an archive of any size pays once, stands beside it.
+the machine does falls on both. Photos a second are counted from when the first photo is in work, for the pipelines once
+they are loaded, to the end of the last. What Ray takes to begin and to end, once for an archive of any size, is printed
+beside it and not counted.
 """
 
 import argparse
@@ -88,17 +89,21 @@ def _bare(paths: list[Path], models: Path, next_one: "Synchronized[int]", ready:
 
 
 def bulk(folder: Path, out: Path, models: Path) -> tuple[float, float, list[tuple[int, float]]]:
-    """Photos a second and seconds until the first of `python -m bulk`; its memory in MiB, by photos that were done."""
+    """Of `python -m bulk` the photos a second, the seconds before the first and after the last, and the memory in MiB
+    by photos that were done."""
     command = [sys.executable, "-m", "bulk", str(folder), "--out", str(out), "--models", str(models)]
+    began = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         memory: list[tuple[int, float]] = []
         looking = threading.Thread(target=_look, args=(process.pid, out, memory))
         looking.start()
         printed, _ = process.communicate()
         looking.join()
-    found = re.search(r"([\d,.]+) photos and .* started in ([\d.]+) s", printed)
+    whole = time.perf_counter() - began
+    found = re.search(r" photos in ([\d,.]+) s", printed)
     assert process.returncode == 0 and found, printed
-    return float(found[1].replace(",", "")), float(found[2]), memory
+    working = float(found[1].replace(",", ""))
+    return len(list(folder.iterdir())) / working, whole - working, memory
 
 
 def _look(pid: int, out: Path, memory: list[tuple[int, float]]) -> None:
@@ -142,7 +147,7 @@ def main() -> None:
         models = unpack_models(Path(scratch, "models"))
         for number in range(arguments.rounds):
             limit = bare(photos, models, cores)
-            rate, starting, memory = bulk(photos, Path(scratch, f"results-{number}"), models)
+            rate, around, memory = bulk(photos, Path(scratch, f"results-{number}"), models)
             ratios.append(rate / limit)
             print(f"{cores} bare pipelines: {limit:.1f} photos a second")
             print(

@@ -47,6 +47,7 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; returns the exit status."""
+    started = time.monotonic()
     models = arguments.models.absolute() if arguments.models else None
     version = OnnxClassifier((models or MODELS) / NETWORK).version
     results = Results(arguments.out)
@@ -59,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if before:
         plan = replace(plan, others=survey.result().others)
     if not before or survey.result().left or plan.retry_errors:
-        _work(plan, survey, arguments, str(models) if models else None)
+        _work(plan, survey, arguments, str(models) if models else None, started)
     counted = summary.count(results)
     print(summary.text(counted))
     if arguments.report:
@@ -68,8 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 1 if counted.failed else 0
 
 
-def _work(plan: Plan, survey: "Future[Survey]", arguments: argparse.Namespace, models: str | None) -> None:
-    started = time.monotonic()
+def _work(
+    plan: Plan, survey: "Future[Survey]", arguments: argparse.Namespace, models: str | None, started: float
+) -> None:
     cores = engine.connect(arguments.address)
     photos = faces = 0
     began, ended = math.inf, started
