@@ -150,9 +150,7 @@ def main() -> None:
             rate, around, memory = bulk(photos, Path(scratch, f"results-{number}"), models)
             ratios.append(rate / limit)
             print(f"{cores} bare pipelines: {limit:.1f} photos a second")
-            print(
-                f"python -m bulk: {rate:.1f} photos a second, {rate / limit:.1%} of that; started in {starting:.1f} s"
-            )
+            print(f"python -m bulk: {rate:.1f}, {rate / limit:.1%} of that; Ray began and ended in {around:.1f} s")
             print("  memory of all its processes, MiB by photo: " + " ".join(f"{n}:{mib:.0f}" for n, mib in memory))
             settled = [mib for photo, mib in memory if photo >= SETTLED]
             if len(settled) > 1:
