@@ -1,7 +1,8 @@
 # syntax=docker/dockerfile:1
-# Two images: `--target server` (the door and TorchServe; also runs the sidecar) and `--target client` (the Streamlit page).
-#   make image         builds both with docker, podman or buildah
-#   make image-test    builds both, starts the server from the image's own files and sends it a photo
+# Three images: `--target server` (the door and TorchServe; also runs the sidecar), `--target client` (the Streamlit page)
+# and `--target bulk` (archives of photographs, on KubeRay).
+#   make image         builds all with docker, podman or buildah
+#   make image-test    builds all, starts the server from the image's own files and sends it a photo
 #
 # BASE           a slim Python 3.11; Debian-based, because the wheels need glibc
 # TORCH_BACKEND  what `uv --torch-backend` takes; empty: the configured index's own build, by hash as all the rest;
@@ -44,7 +45,11 @@ FROM build AS client-packages
 RUN /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode --require-hashes \
         -r requirements/client.txt
 
-# --- what both images share --------------------------------------------------------------------------------------------
+FROM build AS bulk-packages
+RUN /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode --require-hashes \
+        -r requirements/bulk.txt
+
+# --- what all images share --------------------------------------------------------------------------------------------
 FROM ${BASE} AS runtime
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp TMPDIR=/tmp
@@ -72,6 +77,20 @@ HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["python", "-c", 
     "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=2)"]
 # Without `--server.address` it listens on all addresses of both families.
 CMD ["python", "-m", "client", "--server.port", "8501", "--server.headless", "true"]
+
+# --- bulk --------------------------------------------------------------------------------------------------------------
+FROM runtime AS bulk
+LABEL org.opencontainers.image.title="emotion-bulk" \
+    org.opencontainers.image.description="Analyses archives of photographs, as a node of a Ray cluster"
+COPY --from=bulk-packages /opt/venv /opt/venv
+COPY emotion/ emotion/
+COPY bulk/ bulk/
+COPY --from=archive /build/model_store/emotion.onnx /build/model_store/centerface-int8.onnx \
+    /build/model_store/third_party/shape_predictor_5_face_landmarks.dat emotion/models/
+# A worker's libraries keep to one thread: there is a worker for each core.
+ENV PYTHONPATH=/app OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0
+ENTRYPOINT []
+CMD ["python", "-m", "bulk", "--help"]
 
 # --- server: the last target, so also what a plain `docker build .` gives -----------------------------------------------
 FROM runtime AS server

@@ -14,7 +14,8 @@ STRESS_OUT ?= model_store
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
 .PHONY: run test serve mar wheel version train compress release reports evaluate audit stress stress-peer pipeline framing \
-	bench bench-peers bench-client bench-capacity bench-autoscaling drill sbom audit-dependencies image image-test cluster-test openapi \
+	bench bench-bulk bench-peers bench-client bench-capacity bench-autoscaling drill sbom audit-dependencies image \
+	image-test cluster-test openapi \
 	lint policy lock clean
 .DELETE_ON_ERROR:
 
@@ -146,6 +147,11 @@ bench: $(BIN)/.installed model_store/emotion.mar
 drill: $(BIN)/.installed model_store/emotion.mar
 	$(BIN)/python -m tests.drill $(OPTIONS)
 
+# An archive through `python -m bulk` beside bare pipelines, and how soon one of a million photos begins.
+bench-bulk: $(BIN)/.installed model_store/emotion.mar
+	$(BIN)/python -m bench.bulk
+	$(BIN)/python -m bench.bulk_start
+
 # This service beside LitServe and deepface's REST API, each in an environment of its own: bench/peers/RESULTS.md.
 bench-peers: $(BIN)/.installed model_store/emotion.mar .venv-peers/litserve/.installed .venv-peers/deepface/.installed
 	$(BIN)/python -m bench.peers.compare
@@ -232,7 +238,7 @@ lock: $(BIN)/.installed
 	$(SUBSET) pyproject.toml --group server -o requirements/server.txt
 	$(SUBSET) --group torch -o requirements/torch.txt
 	$(SUBSET) --group client -o requirements/client.txt
-	$(SUBSET) pyproject.toml --group bulk -o requirements/bulk.txt
+	echo 'ray[default]' | $(SUBSET) pyproject.toml - --group bulk -o requirements/bulk.txt # KubeRay's jobs and probes
 	$(SUBSET) --group archive -o requirements/archive.txt
 	printf 'tensorflow-cpu\nnumpy\nopencv-python-headless\n' | $(COMPILE) - --no-annotate --python-version 3.11 \
 		-o requirements/peer.txt

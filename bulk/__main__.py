@@ -11,14 +11,23 @@ run.
 """
 
 import argparse
+import io
+import math
 import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from bulk import engine, summary
-from bulk.plan import Part, Refused, Results, Run, parts, size_for
-from bulk.source import photos
+from bulk.plan import Plan, Survey, size_for
+from bulk.results import Refused, Results, Run
+from bulk.storage import put
 from emotion.classifier import OnnxClassifier
 from emotion.contract import DETAILS, STANDARD
 from emotion.pipeline import MODELS, NETWORK
@@ -38,34 +47,76 @@ def main() -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; returns the exit status."""
+    started = time.monotonic()
     models = arguments.models.absolute() if arguments.models else None
     version = OnnxClassifier((models or MODELS) / NETWORK).version
     results = Results(arguments.out)
     before = results.run()
-    # Counting comes first: the size of a part depends on it, and later the time that is left.
-    total = sum(1 for _ in photos(arguments.source))
-    size = before.photos_per_part if before else size_for(total, engine.connect(arguments.address))
-    going = results.begin(Run(version, arguments.detail, size), arguments.another_model)
-    left = list(parts(photos(arguments.source), results, going.photos_per_part, arguments.retry_errors))
-    if left:
-        _work(left, total, results, arguments, str(models) if models else None)
+    # The size of a part depends on how many cores there are, until there are parts of a size.
+    size = before.photos_per_part if before else size_for(arguments.source, engine.connect(arguments.address))
+    size = results.begin(Run(version, arguments.detail, size), arguments.another_model).photos_per_part
+    plan = Plan(arguments.source, results.uri, size, arguments.retry_errors)
+    survey = _later(plan.survey)
+    if before:
+        plan = replace(plan, others=survey.result().others)
+    if not before or survey.result().left or plan.retry_errors:
+        _work(plan, survey, arguments, str(models) if models else None, started)
     counted = summary.count(results)
     print(summary.text(counted))
     if arguments.report:
-        arguments.report.write_text(summary.page(counted, arguments.source), encoding="utf-8")
+        page = summary.page(counted, arguments.source)
+        put(arguments.report, page.encode())
     return 1 if counted.failed else 0
 
 
-def _work(left: list[Part], total: int, results: Results, arguments: argparse.Namespace, models: str | None) -> None:
+def _work(
+    plan: Plan, survey: "Future[Survey]", arguments: argparse.Namespace, models: str | None, started: float
+) -> None:
     cores = engine.connect(arguments.address)
-    new = sum(len(part.photos) for part in left)
-    faces = 0
-    with tqdm(total=total, initial=total - new, unit=" photos", disable=None, smoothing=0.05) as progress:
-        for done in engine.analyse(left, results.uri, arguments.detail, models, cores):
-            faces += done["faces"]
-            elapsed = progress.format_dict["elapsed"] or 1.0
-            progress.set_postfix_str(f"{faces / elapsed:.1f} faces/s", refresh=False)
+    photos = faces = 0
+    began, ended = math.inf, started
+    done_before = survey.result().photos - survey.result().left if survey.done() else 0
+    with tqdm(unit=" photos", initial=done_before, smoothing=0.05, **_terminal_or_log()) as progress:
+        for done in engine.analyse(plan, arguments.detail, models, cores, growing=arguments.address is not None):
+            ended = time.monotonic()
+            began = min(began, ended - done["seconds"])
+            photos, faces = photos + done["photos"], faces + done["faces"]
+            if survey.done():  # a retried photo is done once more
+                progress.total = max(survey.result().photos, progress.n + done["photos"])
+            progress.set_postfix_str(f"{faces / (ended - began):.1f} faces/s", refresh=False)
             progress.update(done["photos"])
+    if photos:
+        print(summary.speed(photos, faces, ended - began, began - started))
+
+
+def _terminal_or_log() -> dict[str, Any]:
+    """A line that changes for a person; for a log, one every half minute that stays."""
+    return {} if sys.stderr.isatty() else {"file": _Lines(), "mininterval": 30.0, "ncols": 120}
+
+
+class _Lines(io.StringIO):
+    """Ends each state of a progress bar with a new line, where it would begin by going back to the line's start."""
+
+    def write(self, text: str) -> int:
+        line = text.strip()
+        return sys.stderr.write(f"{line}\n") if line else 0
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def _later(survey: Callable[[], Survey]) -> "Future[Survey]":
+    """The survey, under way in a thread that no exit waits for."""
+    future: Future[Survey] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(survey())
+        except Exception as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
 
 
 def _arguments() -> argparse.Namespace:
@@ -86,7 +137,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--another-model", action="store_true", help="go on although RESULTS is of another model version"
     )
-    parser.add_argument("--report", type=Path, metavar="HTML", help="also write a page of charts")
+    parser.add_argument("--report", metavar="HTML", help="also write a page of charts, to this file or URI")
     parser.add_argument("--models", type=Path, metavar="FOLDER", help="model files, if not those of the package")
     return parser.parse_args()
 

@@ -3,10 +3,13 @@
 Without that, Ray would start the worker again and give it the same photo, for ever.
 """
 
-import multiprocessing
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
+from typing import Any
 
 from bulk.rows import Row, failure, rows
 from emotion.contract import Detail
@@ -25,6 +28,7 @@ Analyse = Callable[[Photos], list[list[Row]]]
 def load(detail: Detail, models: str | None) -> tuple[str, Analyse]:
     """The model's version, and what gives the rows of each photo (URI, file)."""
     pipeline = Pipeline.load(Path(models)) if models else Pipeline.load()
+    pipeline.warm_up()
     classifier = pipeline.classifier
 
     def analyse(photos: Photos) -> list[list[Row]]:
@@ -63,8 +67,12 @@ class Guard:
     def close(self) -> None:
         """Ends the process."""
         self._process.kill()
-        self._process.join()
+        self._process.wait()
         self._connection.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_process"):
+            self.close()
 
     def _ask(self, photos: Photos) -> list[list[Row]]:
         self._connection.send(photos)
@@ -74,29 +82,35 @@ class Guard:
         return found
 
     def _start(self) -> None:
-        # Spawned, not forked: the child holds no end of the pipe but its own, so it ends when this process does.
-        context = multiprocessing.get_context("spawn")
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, self._make), daemon=True)
-        self._process.start()
+        # Not `multiprocessing.Process`: that would import Ray in the child too, which costs memory and seconds. The
+        # child has the only other end of the connection, so it ends when this process does.
+        self._connection, theirs = Pipe()
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", f"from bulk.guard import serve; serve({theirs.fileno()})"],
+            pass_fds=[theirs.fileno()],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
         theirs.close()
         try:
+            self._connection.send(self._make)
             self.version = self._connection.recv()
-        except EOFError:
-            self._process.join()
-            raise RuntimeError(f"the pipeline cannot be loaded (status {self._process.exitcode})") from None
+        except (EOFError, OSError):
+            status = self._process.wait()
+            raise RuntimeError(f"the pipeline cannot be loaded (status {status})") from None
 
     def _restart(self) -> None:
         self.close()
         self._start()
 
 
-def _serve(connection: "Connection[object, object]", make: Callable[[], tuple[str, Analyse]]) -> None:
-    version, analyse = make()
+def serve(descriptor: int) -> None:
+    """What the other process does, until its connection is closed."""
+    connection: Any = Connection(descriptor)
+    version, analyse = connection.recv()()
     connection.send(version)
     while True:
         try:
-            photos: Photos = connection.recv()  # type: ignore[assignment]
+            photos: Photos = connection.recv()
         except EOFError:
             return
         connection.send(analyse(photos))

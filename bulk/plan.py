@@ -1,41 +1,27 @@
-"""What is left to do: the archive cut into parts, less what RESULTS holds.
+"""What is to do: the archive cut into parts, less what RESULTS holds.
 
-A part is a run of photos in the source's order and becomes one Parquet file, named after the photos in it. The file is
-there whole or not at all, so a part is done or not begun; done twice, by a retry or by two runs at once, it is the same
-file. That is all the state there is: nothing else must survive a crash.
+A part is a run of photos in the source's order and becomes one Parquet file, named after the photos in it, so a part is
+done or not begun; done twice, by a retry or by two runs at once, it is the same file. Nothing here grows with the
+archive but the names of parts that are done.
 """
 
-import json
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import islice
-from pathlib import Path
 
-import pyarrow.compute as pc
-from pyarrow import fs
-from pyarrow import parquet as pq
-
+from bulk.results import Results
 from bulk.rows import NO_FACE, OK
-from bulk.storage import TEMPORARY, locate, put
+from bulk.source import photos
 
 LARGEST_PART, SMALLEST_PART = 1000, 8
 """Photos in a part: many, so that there are few files; few, so that a small archive still keeps all cores busy."""
 
-RUN = "_run.json"
+PARTS_PER_CORE = 16
+"""How many parts of a small archive a core gets: at the end none waits long for another one, and a part costs 30 ms."""
 
-
-class Refused(RuntimeError):
-    """RESULTS was made in another way; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Run:
-    """How RESULTS is made; kept beside the parts, so that going on means the same parts and the same model."""
-
-    model: str
-    detail: str
-    photos_per_part: int
+SMALL_ARCHIVE = 100_000
+"""So many photos are counted before the work begins; whether there are more is of no account for the size of a part."""
 
 
 @dataclass(frozen=True)
@@ -47,84 +33,84 @@ class Part:
     again: bool = False
 
 
-class Results:
-    """The folder or bucket of the Parquet files."""
+@dataclass(frozen=True)
+class Survey:
+    """What a look through the whole source finds: photos, those of them that are to do, parts that it does not have."""
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/") if "://" in uri else str(Path(uri).absolute())
-        self.system, self.path = locate(self.uri)
-        if isinstance(self.system, fs.LocalFileSystem):
-            Path(self.path).mkdir(parents=True, exist_ok=True)
-
-    def listed(self) -> dict[str, str]:
-        """The paths of all parts, by name; what a killed run left half-written is removed."""
-        found = {}
-        for info in self.system.get_file_info(fs.FileSelector(self.path, allow_not_found=True)):
-            if info.base_name.endswith(TEMPORARY):
-                self.system.delete_file(info.path)
-            elif info.base_name.endswith(".parquet"):
-                found[info.base_name.removesuffix(".parquet")] = info.path
-        return dict(sorted(found.items()))
-
-    def run(self) -> Run | None:
-        """How these results were made so far, or None where there are none."""
-        path = f"{self.path}/{RUN}"
-        if self.system.get_file_info(path).type == fs.FileType.NotFound:
-            return None
-        with self.system.open_input_stream(path) as stream:
-            return Run(**json.loads(stream.read()))
-
-    def begin(self, wanted: Run, another_model: bool) -> Run:
-        """The run to go on with. Raises `Refused` when the model or the detail is another one than before."""
-        before = self.run()
-        if before and before.detail != wanted.detail:
-            raise Refused(
-                f"{self.uri} was made with --detail {before.detail}; go on with that, or choose another --out"
-            )
-        if before and before.model != wanted.model and not another_model:
-            raise Refused(
-                f"{self.uri} was made with model {before.model}, this is {wanted.model}; "
-                "choose another --out, or pass --another-model to have both in it"
-            )
-        run = Run(wanted.model, wanted.detail, before.photos_per_part) if before else wanted
-        if run != before:
-            put(f"{self.uri}/{RUN}", json.dumps(asdict(run)).encode())
-        return run
+    photos: int
+    left: int
+    others: frozenset[str]
 
 
-def parts(photos: Iterator[str], results: Results, size: int, retry_errors: bool) -> Iterator[Part]:
-    """The parts that are to be done, none of whose photos is in another part."""
-    present = results.listed()
-    cut, unknown = [], set(present)
-    queue = iter(photos)
-    while names := tuple(islice(queue, size)):
-        part = Part(name_of(names), names)
-        unknown.discard(part.name)
-        if part.name not in present:
-            cut.append(part)
-    # The source has changed since, or it is another one: what it shares with the parts that are not its own is done.
-    done = {photo for name in unknown for photo in _column(results, present[name], "photo")} if cut else set()
-    for part in cut:
-        left = tuple(photo for photo in part.photos if photo not in done) if done else part.photos
-        if left:
-            yield part if left == part.photos else Part(name_of(left), left)
-    if retry_errors:
-        for name, path in present.items():
-            if not set(_column(results, path, "outcome")) <= {OK, NO_FACE}:
-                yield Part(name, (), again=True)
+@dataclass(frozen=True)
+class Plan:
+    """All that says which parts are to do; small, because it goes to the process that lists the source."""
+
+    source: str
+    results: str
+    photos_per_part: int
+    retry_errors: bool = False
+    others: frozenset[str] = frozenset()
+    """Parts of the source as it was, whose photos it may still have: it has changed, or RESULTS holds two sources."""
+
+    def parts(self) -> Iterator[Part]:
+        """The parts that are to be done, while the source is still being listed; no photo is in two of them."""
+        results = Results(self.results)
+        present = results.parts()
+        done = {_digest(photo) for name in self.others for photo in results.values(name, "photo")}
+        for part in cut(photos(self.source), self.photos_per_part):
+            if part.name in present:
+                continue
+            left = tuple(photo for photo in part.photos if _digest(photo) not in done) if done else part.photos
+            if left:
+                yield part if left == part.photos else Part(name_of(left), left)
+        if self.retry_errors:
+            for name in sorted(present):
+                if not set(results.values(name, "outcome")) <= {OK, NO_FACE}:
+                    yield Part(name, (), again=True)
+
+    def survey(self) -> Survey:
+        """Lists the source without doing anything."""
+        present = Results(self.results).parts()
+        others = set(present)
+        total = left = 0
+        for part in cut(photos(self.source), self.photos_per_part):
+            total += len(part.photos)
+            left += 0 if part.name in present else len(part.photos)
+            others.discard(part.name)
+        return Survey(total, left, frozenset(others))
 
 
-def name_of(photos: tuple[str, ...]) -> str:
+def cut(uris: Iterable[str], size: int) -> Iterator[Part]:
+    """Parts of about `size` photos, `size` × 1.5 at most.
+
+    A part ends where its last photo's digest says so, as backup programs cut files (content-defined chunking): photos
+    that come, go or are renamed change the parts that they are in and leave all others as they are.
+    """
+    least, most = max(1, size // 2), max(1, size + size // 2)
+    names: list[str] = []
+    for uri in uris:
+        names.append(uri)
+        ends = len(names) >= least and int.from_bytes(_digest(uri), "big") % least == 0
+        if ends or len(names) == most:
+            yield Part(name_of(names), tuple(names))
+            names.clear()
+    if names:
+        yield Part(name_of(names), tuple(names))
+
+
+def name_of(uris: Iterable[str]) -> str:
     """A name that only these photos in this order have."""
-    return "part-" + blake2b("\n".join(photos).encode(), digest_size=16).hexdigest()
+    return "part-" + blake2b("\n".join(uris).encode(), digest_size=16).hexdigest()
 
 
-def size_for(count: int, cores: int) -> int:
-    """Photos in a part, so that at the end no core waits long for another one."""
-    return max(SMALLEST_PART, min(LARGEST_PART, count // (cores * 32)))
+def size_for(source: str, cores: int) -> int:
+    """About how many photos a part should have."""
+    count = sum(1 for _ in islice(photos(source), SMALL_ARCHIVE))
+    if count == SMALL_ARCHIVE:
+        return LARGEST_PART
+    return max(SMALLEST_PART, min(LARGEST_PART, count // (cores * PARTS_PER_CORE)))
 
 
-def _column(results: Results, path: str, name: str) -> list[str]:
-    table = pq.read_table(path, columns=[name], filesystem=results.system, partitioning=None)
-    values: list[str] = pc.unique(table[name]).to_pylist()
-    return values
+def _digest(uri: str) -> bytes:
+    return blake2b(uri.encode(), digest_size=16).digest()

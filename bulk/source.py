@@ -2,7 +2,9 @@
 
 import fnmatch
 import os
+import sqlite3
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
@@ -18,6 +20,9 @@ COLUMNS = ("photo", "uri", "url", "path")
 
 MANIFESTS = (".csv", ".parquet")
 
+SEEN_KIB = 16 * 1024
+"""Memory for the digests of a manifest's photos: of half a million; those of more are on disk."""
+
 
 def photos(source: str) -> Iterator[str]:
     """URIs of all photos, in the same order each time, none twice. Raises `FileNotFoundError` and `ValueError`."""
@@ -30,13 +35,17 @@ def photos(source: str) -> Iterator[str]:
 
 
 def _once(uris: Iterable[str]) -> Iterator[str]:
-    """Only manifests can name a photo twice; remembering them takes about 100 bytes a photo."""
-    seen: set[bytes] = set()
-    for uri in uris:
-        digest = blake2b(uri.encode(), digest_size=16).digest()
-        if digest not in seen:
-            seen.add(digest)
-            yield uri
+    """Only manifests can name a photo twice. Those seen are in a private database, whose pages go to disk when many."""
+    with closing(sqlite3.connect("", isolation_level=None)) as database:
+        database.executescript(
+            f"PRAGMA journal_mode = OFF; PRAGMA cache_size = -{SEEN_KIB};"
+            "CREATE TABLE seen (digest BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN"
+        )
+        cursor = database.cursor()
+        for uri in uris:
+            digest = blake2b(uri.encode(), digest_size=16).digest()
+            if cursor.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount:
+                yield uri
 
 
 def _manifest(source: str) -> Iterator[str]:
@@ -57,7 +66,8 @@ def _batches(system: fs.FileSystem, path: str) -> Iterator[pa.RecordBatch]:
         with system.open_input_file(path) as file:
             yield from pq.ParquetFile(file).iter_batches()
     else:
-        with system.open_input_stream(path) as stream, csv.open_csv(stream) as reader:
+        alone = csv.ReadOptions(use_threads=False)  # threads would read 40 MB ahead
+        with system.open_input_stream(path) as stream, csv.open_csv(stream, read_options=alone) as reader:
             yield from reader
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from pyarrow import dataset
 
-from bulk.plan import Results
+from bulk.results import Results
 from bulk.rows import NO_FACE, OK
 from emotion.labels import COLOURS
 
@@ -31,7 +31,7 @@ class Counts:
 def count(results: Results) -> Counts:
     """Reads the files a batch at a time, and only the columns that are needed."""
     counts = Counts()
-    files = list(results.listed().values())
+    files = [results.file(part) for part in sorted(results.parts())]
     if not files:
         return counts
     found = dataset.dataset(files, format="parquet", filesystem=results.system)
@@ -43,6 +43,12 @@ def count(results: Results) -> Counts:
                 counts.emotions[row["emotion"]] += 1
                 counts.reasons.update(row["reasons"])
     return counts
+
+
+def speed(photos: int, faces: int, seconds: float, starting: float) -> str:
+    """One line about a run: `seconds` from its first photo on, after `starting` seconds in which there was none."""
+    rates = f"{photos / seconds:,.1f} photos and {faces / seconds:,.1f} faces a second"
+    return f"{photos:,} photos in {seconds:,.1f} s, {rates}; started in {starting:.1f} s"
 
 
 def text(counts: Counts) -> str:
@@ -63,9 +69,9 @@ def page(counts: Counts, source: str) -> str:
     colours = {str(emotion): "#{:02x}{:02x}{:02x}".format(*rgb) for emotion, rgb in COLOURS.items()}
     charts = "".join(
         (
-            _bars("Photos by outcome", counts.outcomes, {}),
-            _bars("Faces by emotion", counts.emotions, colours),
-            _bars("Why faces are not reliable", counts.reasons, {}),
+            _bars("Photos by outcome", counts.outcomes, counts.photos, {}),
+            _bars("Faces by emotion", counts.emotions, counts.emotions.total(), colours),
+            _bars("Why faces are not reliable, in shares of all faces", counts.reasons, counts.emotions.total(), {}),
         )
     )
     return PAGE.format(
@@ -77,14 +83,13 @@ def page(counts: Counts, source: str) -> str:
     )
 
 
-def _bars(title: str, counted: Counter[str], colours: dict[str, str]) -> str:
+def _bars(title: str, counted: Counter[str], whole: int, colours: dict[str, str]) -> str:
     if not counted:
         return ""
-    most, total = max(counted.values()), counted.total()
     rows = "".join(
         f'<tr><th scope="row">{html.escape(name.replace("_", " "))}</th><td class="bar">'
-        f'<div style="width:{100 * number / most:.1f}%;background:{colours.get(name, GREY)}"></div></td>'
-        f"<td>{number:,}</td><td>{number / total:.1%}</td></tr>"
+        f'<div style="width:{100 * number / whole:.1f}%;background:{colours.get(name, GREY)}"></div></td>'
+        f"<td>{number:,}</td><td>{number / whole:.1%}</td></tr>"
         for name, number in counted.most_common()
     )
     return f"<section><h2>{title}</h2><table>{rows}</table></section>"
@@ -99,9 +104,11 @@ PAGE = """<!doctype html>
 :root {{ color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }}
 body {{ max-width: 46rem; margin: 3rem auto; padding: 0 1rem }}
 h1 {{ line-height: 1.2 }} h2 {{ font-size: 1.1rem; margin-top: 2.5rem }}
-table {{ width: 100%; border-collapse: collapse }} th {{ text-align: left; font-weight: normal; white-space: nowrap }}
-td, th {{ padding: .2rem .5rem .2rem 0 }} td {{ text-align: right; font-variant-numeric: tabular-nums }}
-.bar {{ width: 60% }} .bar div {{ height: 1.1rem; border-radius: 3px; min-width: 2px }}
+table {{ width: 100%; border-collapse: collapse; table-layout: fixed }}
+th, td {{ padding: .2rem .5rem .2rem 0 }} th {{ width: 11rem; text-align: left; font-weight: normal }}
+td {{ width: 6rem; text-align: right; font-variant-numeric: tabular-nums }} td:last-child {{ width: 3.5rem }}
+td.bar {{ width: auto }} .bar div {{ height: 1.1rem; border-radius: 3px; min-width: 2px }}
+@media (max-width: 32rem) {{ table {{ font-size: .85rem }} th {{ width: 6.5rem }} td {{ width: 4.5rem }} }}
 </style></head><body>
 <h1>{photos:,} photos, {faces:,} faces</h1>
 <p>{source}; {failed:,} photos could not be analysed.</p>

@@ -1,4 +1,4 @@
-"""Build the images `emotion-server` and `emotion-client` with docker, podman or buildah.
+"""Build the images `emotion-server`, `emotion-client` and `emotion-bulk` with docker, podman or buildah.
 
 python -m images.engine --tag TAG [--target server] [--build-arg NAME=VALUE …]
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TARGETS = ("server", "client")
+TARGETS = ("server", "client", "bulk")
 
 
 class EngineFailed(RuntimeError):
@@ -58,7 +58,7 @@ def _answers(*command: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Build the images emotion-server and emotion-client.")
+    parser = argparse.ArgumentParser(description="Build the images emotion-server, emotion-client and emotion-bulk.")
     parser.add_argument("--tag", required=True, help="a version; the manifests name it")
     parser.add_argument("--target", choices=TARGETS, action="append", help="only this one; a model is in the server's")
     parser.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE", help="as of the Dockerfile")

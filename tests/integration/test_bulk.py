@@ -1,10 +1,10 @@
 """Archives through real Ray: one machine, two nodes of which one is killed, a killed driver, and an S3 server."""
 
-import signal
+import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,13 @@ import pytest
 from pyarrow import fs
 from ray.cluster_utils import Cluster
 
-from bulk.plan import Results, Run, parts
-from bulk.source import photos
-from bulk.summary import count
-from bulk.work import Analyst
+from bulk import storage
 from tests.conftest import ROOT
 from tests.integration.conftest import free_ports
-from tests.unit.bulk_photos import BROKEN, all_rows, archive, command, models, photos_once, query, run
+from tests.unit.bulk_photos import BROKEN, all_rows, archive, break_some, command, models, photos_once, query, run
 
-PHOTOS = 80
+PHOTOS = 400
+"""One in a hundred of them is broken."""
 
 QUICK = {"RAY_health_check_period_ms": "500", "RAY_health_check_initial_delay_ms": "500"}
 """A dead node is noticed after 2.5 instead of 20 s."""
@@ -34,19 +32,20 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Photos, and one in a hundred that is none."""
-    folder = archive(tmp_path_factory.mktemp("archive") / "photos", PHOTOS)
-    (folder / "broken.jpg").write_bytes(BROKEN["text.jpg"][0])
+    folder = archive(tmp_path_factory.mktemp("archive") / "photos", PHOTOS - len(BROKEN))
+    break_some(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
 def undisturbed(folder: Path, model_folder: Path) -> Path:
+    """Results of a run that was left alone."""
     out = folder.parent / "undisturbed"
     done = run(command(folder, out, model_folder, "--report", str(folder.parent / "summary.html")))
     assert done.returncode == 1, done.stderr
-    assert f"{PHOTOS + 1} photos" in done.stdout
-    assert "unsupported_format" in done.stdout
+    assert f"{PHOTOS} photos, " in done.stdout
+    assert "photos and" in done.stdout and "faces a second" in done.stdout
+    assert f"{PHOTOS}/{PHOTOS}" in done.stderr.splitlines()[-1], "a log shows progress too, on lines of its own"
     return out
 
 
@@ -66,15 +65,19 @@ def cluster() -> Iterator[Cluster]:
             cluster.shutdown()  # type: ignore[no-untyped-call]
 
 
+def files(out: Path) -> int:
+    return len(list(out.glob("*.parquet")))
+
+
 @contextmanager
-def half_way(arguments: list[str], out: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    """The command, as soon as it has written three of its eleven parts."""
+def when(arguments: list[str], reached: Callable[[], bool]) -> Iterator["subprocess.Popen[bytes]"]:
+    """The command, as soon as it has `reached` something; killed when it is left."""
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 120
-            while len(list(out.glob("*.parquet"))) < 3:
-                assert process.poll() is None, "it ended before it was half-way"
-                assert time.monotonic() < deadline, "no parts came"
+            while not reached():
+                assert process.poll() is None, "it ended too early"
+                assert time.monotonic() < deadline, "it never came so far"
                 time.sleep(0.02)
             yield process
         finally:
@@ -83,24 +86,32 @@ def half_way(arguments: list[str], out: Path) -> Iterator["subprocess.Popen[byte
 
 def test_an_archive_becomes_rows_and_a_page(undisturbed: Path, folder: Path, model_folder: Path) -> None:
     photos_once(undisturbed, folder)
+    failed = query(undisturbed, "SELECT photo, outcome FROM archive WHERE outcome NOT IN ('ok', 'no_face')")
+    assert {Path(str(photo)).name: code for photo, code in failed} == {name: code for name, (_, code) in BROKEN.items()}
     page = (folder.parent / "summary.html").read_text(encoding="utf-8")
-    assert f"{PHOTOS + 1} photos" in page
+    assert f"{PHOTOS} photos" in page
     assert "http" not in page
     # Nothing is left to do, so Ray, which this address would not let in, is not even asked.
     assert run(command(folder, undisturbed, model_folder, "--address", "127.0.0.1:1")).returncode == 1
 
 
-def test_a_killed_driver_loses_and_doubles_nothing(
+def test_a_driver_killed_five_times_loses_and_doubles_nothing(
     undisturbed: Path, folder: Path, model_folder: Path, cluster: Cluster
 ) -> None:
+    """Where Ray is its own and goes with it, and where it is a cluster that stays; at random, so also between files."""
     out = folder.parent / "killed"
-    arguments = command(folder, out, model_folder, "--address", cluster.address)
-    with half_way(arguments, out) as process:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kept = len(list(out.glob("*.parquet")))
+    chance = random.Random(20)  # noqa: S311
+    for alone in (True, False, False, True, False):
+        arguments = command(folder, out, model_folder, *([] if alone else ["--address", cluster.address]))
+        wanted = files(out) + chance.randint(0, 4)
+        with when(arguments, lambda wanted=wanted: files(out) >= wanted) as process:  # type: ignore[misc]
+            time.sleep(chance.uniform(0, 0.15))
+            assert process.poll() is None, "it ended before it was killed"
+            process.kill()
+            process.wait()
+    kept = files(out)
     assert run(arguments).returncode == 1
-    assert kept < len(list(out.glob("*.parquet"))), "it was killed too late"
+    assert 0 < kept < files(out), "it was killed too early or too late"
     assert all_rows(out) == all_rows(undisturbed)
 
 
@@ -109,7 +120,8 @@ def test_a_lost_node_loses_and_doubles_nothing(
 ) -> None:
     out = folder.parent / "lost"
     (second,) = cluster.worker_nodes
-    with half_way(command(folder, out, model_folder, "--address", cluster.address), out) as process:
+    arguments = command(folder, out, model_folder, "--address", cluster.address)
+    with when(arguments, lambda: files(out) >= files(undisturbed) // 2) as process:
         cluster.remove_node(second, allow_graceful=False)
         assert process.poll() is None, "it ended before the node did"
         assert process.wait(timeout=180) == 1
@@ -156,18 +168,23 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[fs.FileSystem]:
 
 
 def test_a_bucket_is_read_and_written(tmp_path: Path, model_folder: Path, bucket: fs.FileSystem) -> None:
-    """Without Ray, which knows nothing of where the files are."""
-    for path in archive(tmp_path / "photos", 6).iterdir():
-        with bucket.open_output_stream(f"archive/2024/{path.stem} ü.jpg") as stream:
+    folder = archive(tmp_path / "photos", 16)
+    break_some(folder)
+    for path in folder.iterdir():
+        with bucket.open_output_stream(f"archive/2024/{path.stem} ü{path.suffix}") as stream:
             stream.write(path.read_bytes())
-    results = Results("s3://archive/results")
-    results.begin(Run("1", "standard", 4), False)
-    analyst = Analyst(results.uri, "standard", str(model_folder))
-    left = list(parts(photos("s3://archive/2024"), results, 4, False))
-    assert [analyst.analyse(part)["faces"] for part in left] == [4, 2]
-    assert list(parts(photos("s3://archive/2024"), results, 4, False)) == []
-    assert count(results).outcomes == {"ok": 6}
-    assert Results("s3://archive/results").run() == Run("1", "standard", 4)
+    arguments = command("s3://archive/2024", "s3://archive/results", model_folder)
+    done = run(arguments)
+    assert done.returncode == 1, done.stderr
     (local := tmp_path / "copied").mkdir()
     fs.copy_files("archive/results", str(local), bucket, fs.LocalFileSystem())
-    assert len(query(local, "SELECT photo FROM archive WHERE photo LIKE 's3://archive/2024/%.jpg'")) == 6
+    assert files(local) > 1
+    found = query(local, "SELECT photo, outcome FROM archive")
+    expected = {f"{name[:-4]} ü{name[-4:]}": code for name, (_, code) in BROKEN.items()}
+    expected |= {f"{number:05} ü.jpg": "ok" for number in range(16)}
+    assert len(found) == len(expected)
+    assert {storage.locate(str(photo))[1]: code for photo, code in found} == {
+        f"archive/2024/{name}": code for name, code in expected.items()
+    }
+    again = run([*arguments, "--address", "127.0.0.1:1"])
+    assert (again.returncode, again.stdout) == (1, done.stdout.partition("\n")[2]), "nothing was left to do"

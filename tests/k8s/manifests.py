@@ -118,7 +118,7 @@ def identity(document: Manifest) -> tuple[str, str, str]:
 def main() -> None:
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
-    for number, document in enumerate(unlike(everything() | {"load": overlay("load")})):
+    for number, document in enumerate(unlike(everything() | {name: overlay(name) for name in ("bulk", "load")})):
         (folder / f"{number:03}-{document['kind']}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ BROKEN = {
     "short.jpg": (b"", "truncated_image"),
     "noise.png": (b"\x89PNG\r\n\x1a\n" + bytes(100), "invalid_image"),
 }
+"""By name: what is in a file that is no photo, and the outcome that it must have."""
 
 
 def archive(folder: Path, count: int, kind: str = "serious") -> Path:
@@ -30,6 +31,13 @@ def archive(folder: Path, count: int, kind: str = "serious") -> Path:
         crop = photo.crop((number % 20, number % 13, photo.width - number % 7, photo.height - number % 11))
         (folder / f"{number:05}.jpg").write_bytes(encoded(crop, "JPEG", quality=60 + number % 40))
     return folder
+
+
+def break_some(folder: Path) -> None:
+    """Adds the files of `BROKEN`; the truncated one is half of a photo that is there."""
+    good = (folder / "00000.jpg").read_bytes()
+    for name, (data, _) in BROKEN.items():
+        (folder / name).write_bytes(good[: len(good) // 2] if name == "short.jpg" else data)
 
 
 def models(folder: Path) -> Path:

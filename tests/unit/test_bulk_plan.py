@@ -1,17 +1,24 @@
 """What an archive's photos are, and how they are cut into parts; and the work of one core, without Ray."""
 
 import os
+import tracemalloc
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet as pq
 
-from bulk import storage
-from bulk.plan import Part, Refused, Results, Run, name_of, parts, size_for
+from bulk import plan as planning
+from bulk import source, storage
+from bulk.plan import Part, Plan, cut, name_of, size_for
+from bulk.results import Refused, Results, Run
 from bulk.source import photos
 from bulk.work import Analyst
-from tests.unit.bulk_photos import BROKEN, all_rows, archive, models, query
+from tests.unit.bulk_photos import BROKEN, all_rows, archive, break_some, models, query
+
+Make = Callable[[Sequence[object]], list[object]]
 
 
 @pytest.fixture(scope="module")
@@ -42,23 +49,88 @@ def test_a_name_that_is_not_utf8_is_read(tmp_path: Path) -> None:
     assert storage.read(uri, 1) == b"x"
 
 
-def test_only_what_is_missing_is_left(tmp_path: Path) -> None:
-    results, names = Results(str(tmp_path)), [f"file:///{number}.jpg" for number in range(10)]
-    first, *others = parts(iter(names), results, 4, False)
-    assert [len(part.photos) for part in (first, *others)] == [4, 4, 2]
+def test_photos_that_a_manifest_repeats_are_known_without_being_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(source, "SEEN_KIB", 64)  # what has no room there is on disk
+    uris = (f"file:///{number}.jpg" for _ in range(2) for number in range(20_000))
+    tracemalloc.start()
+    try:
+        assert sum(1 for _ in source._once(uris)) == 20_000
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 2**20, "a set of their digests would have 2 MiB"
+
+
+@pytest.fixture
+def archive_of(monkeypatch: pytest.MonkeyPatch) -> Make:
+    """Makes photos of these names the source; gives the list that tells how many of them were listed so far."""
+
+    def make(names: Sequence[object]) -> list[object]:
+        listed: list[object] = []
+
+        def listing(_: str) -> Iterator[object]:
+            listed.clear()
+            for name in names:
+                listed.append(name)
+                yield name
+
+        monkeypatch.setattr(planning, "photos", listing)
+        return listed
+
+    return make
+
+
+NAMES = [f"file:///{number}.jpg" for number in range(1000)]
+
+
+def test_the_first_part_is_there_while_the_source_is_still_listed(tmp_path: Path, archive_of: Make) -> None:
+    listed = archive_of(NAMES)
+    first = next(Plan("source", str(tmp_path), 20).parts())
+    assert first.photos == tuple(NAMES[: len(first.photos)])
+    assert len(listed) <= 30
+
+
+def test_parts_have_about_the_size_asked_for() -> None:
+    sizes = [len(part.photos) for part in cut(iter(NAMES), 20)]
+    assert sum(sizes) == 1000
+    assert max(sizes) <= 30
+    assert min(sizes[:-1]) >= 10
+    assert 35 <= len(sizes) <= 70
+    assert [len(part.photos) for part in cut(iter(NAMES), 1)] == [1] * 1000
+
+
+def test_only_what_is_missing_is_left(tmp_path: Path, archive_of: Make) -> None:
+    archive_of(NAMES)
+    results, plan = Results(str(tmp_path)), Plan("source", str(tmp_path), 20)
+    first, *others = plan.parts()
+    assert len(others) > 30
+    assert (plan.survey().photos, plan.survey().left) == (1000, 1000)
     _write(results, first)
-    assert list(parts(iter(names), results, 4, False)) == others
-    more = ["file:///new.jpg", *names]  # what is cut differs from here on
-    assert [photo for part in parts(iter(more), results, 4, False) for photo in part.photos] == [
-        "file:///new.jpg",
-        *names[4:],
-    ]
+    assert list(plan.parts()) == others
+    assert (plan.survey().photos, plan.survey().left) == (1000, 1000 - len(first.photos))
+
+
+def test_photos_that_come_and_go_change_only_their_own_parts(tmp_path: Path, archive_of: Make) -> None:
+    archive_of(NAMES)
+    results, plan = Results(str(tmp_path)), Plan("source", str(tmp_path), 20)
+    for part in plan.parts():
+        _write(results, part)
+    assert list(plan.parts()) == []
+    changed = ["file:///new.jpg", *NAMES[:500], *NAMES[503:700], "file:///another.jpg", *NAMES[700:]]
+    archive_of(changed)
+    survey = plan.survey()
+    assert survey.left < 200, "others are cut as they were"
+    assert 1 <= len(survey.others) <= 12
+    left = [photo for part in replace(plan, others=survey.others).parts() for photo in part.photos]
+    assert left == ["file:///new.jpg", "file:///another.jpg"], "what the changed parts share is not done again"
 
 
 def test_a_half_written_file_is_no_part_and_goes(tmp_path: Path) -> None:
     (tmp_path / ".part-1.parquet.tmp").write_bytes(b"PAR1")
-    assert Results(str(tmp_path)).listed() == {}
-    assert list(tmp_path.iterdir()) == []
+    results = Results(str(tmp_path))
+    assert results.parts() == set()
+    results.begin(Run("1", "standard", 8), False)
+    assert [path.name for path in tmp_path.iterdir()] == ["_run.json"]
 
 
 def test_a_file_that_cannot_be_written_whole_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,8 +155,7 @@ def test_another_model_or_detail_is_refused(tmp_path: Path) -> None:
 def test_every_photo_has_its_rows_and_errors_can_be_tried_again(tmp_path: Path, model_folder: Path) -> None:
     folder = archive(tmp_path / "photos", 3)
     good = (folder / "00000.jpg").read_bytes()
-    for name, (data, _) in BROKEN.items():
-        (folder / name).write_bytes(good[: len(good) // 2] if name == "short.jpg" else data)
+    break_some(folder)
     (folder / "gone.jpg").symlink_to("nowhere")
     os.mkfifo(folder / "pipe.jpg")
     results, names = Results(str(tmp_path / "out")), tuple(photos(str(folder)))
@@ -99,8 +170,9 @@ def test_every_photo_has_its_rows_and_errors_can_be_tried_again(tmp_path: Path, 
     before = all_rows(out)
     for name in BROKEN:
         (folder / name).write_bytes(good)
-    assert list(parts(iter(names), results, 1000, False)) == []
-    (again,) = parts(iter(names), results, 1000, True)
+    plan = Plan(str(folder), results.uri, 1000)
+    assert list(plan.parts()) == []
+    (again,) = replace(plan, retry_errors=True).parts()
     assert analyst.analyse(again)["photos"] == 6
     after = all_rows(out)
     assert [row for row in before if row[1] == "ok"] == [row for row in after if "/0000" in str(row[0])]
@@ -110,10 +182,11 @@ def test_every_photo_has_its_rows_and_errors_can_be_tried_again(tmp_path: Path, 
     assert metadata[b"emotion.model_version"]
 
 
-def test_parts_fit_the_archive() -> None:
-    assert size_for(10, 2) == 8
-    assert size_for(2000, 2) == 31
-    assert size_for(10**7, 2) == 1000
+def test_parts_fit_the_archive(archive_of: Make) -> None:
+    for count, size in ((10, 8), (2000, 62), (10**6, 1000)):
+        listed = archive_of(range(count))
+        assert size_for("source", 2) == size
+        assert len(listed) <= 100_001, "more of a large archive is not waited for"
 
 
 def _write(results: Results, part: Part) -> None:

@@ -32,6 +32,7 @@ PARTS = {
     "images": (),
     "bench": ("project", "bench"),
     "bulk": ("project", "bulk"),
+    "examples": ("examples",),
 }
 """What each part may import: its dependency groups, and `project` for what the package `emotion` depends on."""
 
