@@ -1,4 +1,5 @@
-"""The pages: analyse photos, see how good the model is, watch the service, read what is done with photos.
+"""The pages: analyse photos, see how good the model is, use the service from a program, watch it, read what is done
+with photos.
 
 `python -m client` runs it.
 """
@@ -7,19 +8,22 @@ import streamlit as st
 
 from client import session
 
+# Streamlit leaves a hundred empty pixels above a large title and more below the page's end.
+STYLE = """
+.stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 2rem }
+.stMainBlockContainer h1 { font-size: 2.25rem; padding: .25rem 0 }
+@media (max-width: 40rem) { .stMainBlockContainer h1 { font-size: 1.5rem } }
+"""
+
 
 def main() -> None:
     st.set_page_config(page_title="Emotion detection", page_icon="🙂", layout="wide")
     session.configuration()  # stops here where a setting is wrong
-    # Streamlit leaves a hundred empty pixels above a large title, and a photo may be taller than the window.
-    st.html(
-        "<style>.stMainBlockContainer { padding-top: 4.5rem } .stMainBlockContainer h1 { font-size: 2.25rem; "
-        "padding: .25rem 0 }\n"
-        ".st-key-photo img { max-height: 65vh; object-fit: contain; object-position: left }</style>"
-    )
+    st.html(f"<style>{STYLE}</style>")
     views = {
         "analyse": ("Analyse", "face"),
         "performance": ("Model performance", "monitoring"),
+        "api": ("API", "code"),
         "service": ("Live service", "speed"),
         "privacy": ("Privacy and limits", "shield"),
     }

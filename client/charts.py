@@ -18,6 +18,9 @@ STAGES = {
 }
 """The parts of a round trip in the order in which they happen, and what the page calls them."""
 
+STAGE_COLOURS = ["#60a5fa", "#94a3b8", "#fbbf24", "#f97316", "#a78bfa", "#34d399"]
+"""Theirs, seen well on light and on dark."""
+
 HEIGHT = 320
 
 
@@ -215,24 +218,32 @@ def stress_confidence(report: Stress) -> alt.LayerChart:
 
 
 def round_trips(answers: Sequence[Answer]) -> alt.Chart:
-    """The parts of each answer's round trip, stacked, oldest first."""
+    """The parts of each answer's round trip, stacked from left to right, oldest above."""
     order = list(STAGES.values())
     parts = [
-        {"photo": number, "part": STAGES[stage], "order": order.index(STAGES[stage]), "ms": round(milliseconds, 2)}
+        {"photo": number, "part": STAGES[stage], "order": order.index(STAGES[stage]), "ms": round(milliseconds, 1)}
         for number, answer in enumerate(answers, start=1)
         for stage, milliseconds in stages(answer).items()
     ]
+    one = len(answers) == 1
     return (
         alt.Chart(alt.Data(values=parts))
-        .mark_bar(size=16)
+        .mark_bar(size=24 if one else 14)
         .encode(
-            x=alt.X("photo:O", title="photo, in the order of answers", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("ms:Q", title="milliseconds"),
-            color=alt.Color("part:N", sort=order, title=None, legend=alt.Legend(orient="top")),
+            x=alt.X("ms:Q", title="milliseconds"),
+            y=alt.Y(
+                "photo:O", title=None if one else "photo, in the order of answers", axis=None if one else alt.Axis()
+            ),
+            color=alt.Color(
+                "part:N",
+                scale=alt.Scale(domain=order, range=STAGE_COLOURS),
+                title=None,
+                legend=alt.Legend(orient="top", columns=3),
+            ),
             order=alt.Order("order:Q"),
-            tooltip=["photo:O", "part:N", "ms:Q"],
+            tooltip=["photo:O", "part:N", alt.Tooltip("ms:Q", title="milliseconds", format=".1f")],
         )
-        .properties(height=HEIGHT)
+        .properties(height=60 if one else 20 * len(answers))
     )
 
 

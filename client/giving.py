@@ -65,7 +65,9 @@ def _own_photos() -> None:
         list(ways),
         format_func=ways.__getitem__,
         label_visibility="collapsed",
-        **session.remembered("way", "Upload"),
+        default="Upload",
+        key="way",
+        persist_state="session",
     )
     if way == "Camera":
         key = session.fresh_key("camera")

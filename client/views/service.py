@@ -4,7 +4,7 @@ import statistics
 
 import streamlit as st
 
-from client import charts, session
+from client import charts, session, words
 from client.api import ServiceError
 from client.report import load_report
 
@@ -56,11 +56,11 @@ def _health() -> None:
         try:
             seconds = session.client(configuration).health()
             st.success(
-                f"The service at {configuration.server} is healthy; it said so in {seconds * 1000:.0f} ms.",
+                f"The service is healthy; it said so in {seconds * 1000:.0f} ms.",
                 icon=":material/check_circle:",
             )
         except ServiceError as error:
-            st.error(f"Not healthy: {error}.", icon=":material/error:")
+            st.error(f"Not healthy. {words.of_error(error)}.", icon=":material/error:")
         st.button("Ask again", icon=":material/refresh:")
 
 
