@@ -84,8 +84,8 @@ def choose_and_wait(browser: Browser, url: str, photo: Path) -> float:
     tab.evaluate(
         """() => {
             const started = {};
-            const input = document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
-            input.addEventListener("change", () => { started.at = performance.now(); }, { once: true, capture: true });
+            const begin = () => { started.at = performance.now(); };
+            window.addEventListener("change", begin, { once: true, capture: true });
             window.annotated = new Promise((resolve) => {
                 const look = () => {
                     const part = document.querySelector(".st-key-faces-in-photo [data-testid^=stBidi] > div");

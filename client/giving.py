@@ -8,10 +8,20 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from client import consent, session
-from client.paste import paste_into_uploader
+from client import consent, photos, session
+from client.components.intake import watch_uploader
 from client.samples import samples
-from emotion.contract import ACCEPTED, SUFFIXES, Detail
+from client.unpacking import photos_in
+from client.words import plain
+from emotion.contract import Detail
+
+SUFFIXES = (*photos.SUFFIXES, ".zip")
+
+LARGEST_FILE = 100
+"""MiB of a file that is uploaded; photos are made smaller before they go on to the service."""
+
+MOST_LINES = 8
+"""That say what was not taken."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,6 @@ def ways_to_give() -> None:
         _own_photos()
         st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
     _sample_pictures()
-    if acknowledged:
-        paste_into_uploader()  # invisible, but it takes its place in the page
 
 
 def _own_photos() -> None:
@@ -75,13 +83,15 @@ def _own_photos() -> None:
     else:
         key = session.fresh_key("uploader")
         st.file_uploader(
-            f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
+            "JPEG, PNG, WebP, GIF, AVIF, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
             type=SUFFIXES,
             accept_multiple_files=True,
+            max_upload_size=LARGEST_FILE,
             key=key,
             on_change=_keep_uploads,
             args=(key,),
         )
+        watch_uploader(SUFFIXES, LARGEST_FILE * 2**20)
 
 
 def _sample_pictures() -> None:
@@ -129,17 +139,30 @@ def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:
         session.choose_sample(None)  # it was there to try the page
     context = get_script_run_ctx()
     for name, upload in uploads:
-        if not session.add_photo(name, upload.getvalue()):
-            st.session_state["no room for"] = st.session_state.get("no room for", 0) + 1
+        data = upload.getvalue()
+        for photo, content in photos_in(name, data) if name.lower().endswith(".zip") else [(name, data)]:
+            if isinstance(content, str):
+                _not_taken().append(f"{photo}: {content}")
+            elif not session.add_photo(photo, content):
+                _not_taken().append(f"{photo}: {_no_room()}")
         if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
             context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
     session.renew()
 
 
+def _no_room() -> str:
+    most = f"{session.MOST_PHOTOS} photos and {session.MOST_BYTES // 10**6} MB"
+    return f"there is no room; at most {most} at a time. Clear everything or remove some first."
+
+
+def _not_taken() -> list[str]:
+    refused: list[str] = st.session_state.setdefault("not taken", [])
+    return refused
+
+
 def say_what_was_not_taken() -> None:
-    """A warning when there was no room for some of the photos given last."""
-    if refused := st.session_state.pop("no room for", 0):
-        st.warning(
-            f"{refused} photo{'s were' if refused > 1 else ' was'} not taken: at most {session.MOST_PHOTOS} photos and "
-            f"{session.MOST_BYTES // 10**6} MB at a time. Clear everything or remove some first."
-        )
+    """Of the files given last, those that were not taken, with why."""
+    if refused := st.session_state.pop("not taken", []):
+        lines = [f"- {plain(line)}" for line in refused[:MOST_LINES]]
+        more = len(refused) - len(lines)
+        st.warning("\n".join([*lines, *([f"- and {more} more"] if more else [])]))

@@ -1,10 +1,13 @@
 """Every page through Streamlit's AppTest, against a real local HTTP server."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from prometheus_client import REGISTRY
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
@@ -14,7 +17,7 @@ from client.report import load_compression, load_peer_stress, load_report, load_
 from client.results import EMOTIONS
 from client.samples import FOLDER, samples
 from client.settings import Settings
-from tests.conftest import ROOT, photo_bytes
+from tests.conftest import ROOT, encoded, photo_bytes
 from tests.unit.local_service import Service, analysis, face
 
 APP = ROOT / "client" / "app.py"
@@ -246,8 +249,24 @@ def test_all_that_failed_is_tried_again_at_once(page: AppTest, service: Service)
 def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("client.session.MOST_PHOTOS", 2)
     upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
-    assert "1 photo was not taken: at most 2 photos" in page.warning[0].value
+    assert page.warning[0].value.startswith(r"- 2\.jpg\: there is no room\; at most 2 photos")
     assert len(page.session_state["photos"]) == 2
+
+
+def test_photos_in_a_zip_are_read_and_others_named(page: AppTest) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("trip/a.jpg", photo_bytes("smiling"))
+        archive.writestr("trip/b.jpg", photo_bytes("serious"))
+    upload(page, ("trip.zip", file.getvalue()), ("broken.zip", b"no zip"))
+    assert not page.exception
+    assert tiles(page) == ["[a.jpg]", "b.jpg"]
+    assert page.warning[0].value == r"- broken\.zip\: this file is damaged\."
+
+
+def test_of_a_moving_picture_it_is_said_that_only_the_first_is_read(page: AppTest, smiling: Image.Image) -> None:
+    upload_one(page, encoded(smiling, "GIF", save_all=True, append_images=[smiling.rotate(90)]), "moving.gif")
+    assert "Only the first picture in this file was read." in texts(page)
 
 
 def button(page: AppTest, label: str) -> Button:
