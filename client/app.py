@@ -12,6 +12,12 @@ from client import session
 STYLE = """
 .stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 2rem }
 .stMainBlockContainer h1 { font-size: 2.25rem; padding: .25rem 0 }
+.stMainBlockContainer h2 { font-size: 1.5rem }
+.st-key-first-screen { display: grid; gap: 1rem 3rem }
+@media (min-width: 40rem) {
+  .st-key-first-screen { grid-template: auto 1fr / minmax(0, 2fr) minmax(0, 3fr) }
+  .st-key-first-screen > :nth-child(2) { grid-area: 1 / 2 / span 2 }
+}
 @media (max-width: 40rem) { .stMainBlockContainer h1 { font-size: 1.5rem } }
 """
 

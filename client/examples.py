@@ -16,10 +16,9 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 @dataclass(frozen=True)
 class Example:
-    """One way to make the request; `language` as Markdown's code blocks call it."""
+    """One way to make the request."""
 
     name: str
-    language: str
     code: str
 
 
@@ -58,7 +57,7 @@ def examples(settings: Settings, file: str, detail: Detail) -> list[Example]:
         "for (const face of faces) console.log(face.emotion, face.confidence);",
     ]
     return [
-        Example("curl", "bash", f"{curl} {shlex.quote(url)}"),
-        Example("Python", "python", "\n".join(python)),
-        Example("JavaScript", "javascript", "\n".join(javascript)),
+        Example("curl", f"{curl} {shlex.quote(url)}"),
+        Example("Python", "\n".join(python)),
+        Example("JavaScript", "\n".join(javascript)),
     ]

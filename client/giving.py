@@ -21,7 +21,7 @@ LARGEST_FILE = 100
 """MiB of a file that is uploaded; photos are made smaller before they go on to the service."""
 
 MOST_LINES = 8
-"""That say what was not taken."""
+"""Of what is said of files."""
 
 
 @dataclass(frozen=True)
@@ -58,12 +58,10 @@ def remove(photo: str) -> None:
 
 
 def ways_to_give() -> None:
-    """The widgets: for one's own photos, once the notice is acknowledged, and the samples."""
-    acknowledged = consent.acknowledged()
-    if acknowledged:
+    """The widgets for one's own photos, once the notice is acknowledged."""
+    if consent.acknowledged():
         _own_photos()
         st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
-    _sample_pictures()
 
 
 def _own_photos() -> None:
@@ -81,7 +79,8 @@ def _own_photos() -> None:
         key = session.fresh_key("camera")
         st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
     else:
-        key = session.fresh_key("uploader")
+        key, said = session.fresh_key("uploader"), bool(st.session_state.get("said of files"))
+        watch_uploader(key, SUFFIXES, LARGEST_FILE * 2**20, said=said, tell=_say)
         st.file_uploader(
             "JPEG, PNG, WebP, GIF, AVIF, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
             type=SUFFIXES,
@@ -91,10 +90,10 @@ def _own_photos() -> None:
             on_change=_keep_uploads,
             args=(key,),
         )
-        watch_uploader(SUFFIXES, LARGEST_FILE * 2**20)
 
 
-def _sample_pictures() -> None:
+def sample_pictures() -> None:
+    """The samples, as pictures to click."""
     st.html(_pictures_of_samples())
     with st.container(key="samples", gap="small"):
         st.markdown("Or try a sample")
@@ -138,15 +137,18 @@ def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:
     if not session.photos():
         session.choose_sample(None)  # it was there to try the page
     context = get_script_run_ctx()
+    said: list[str] = []
     for name, upload in uploads:
         data = upload.getvalue()
         for photo, content in photos_in(name, data) if name.lower().endswith(".zip") else [(name, data)]:
             if isinstance(content, str):
-                _not_taken().append(f"{photo}: {content}")
+                said.append(f"{photo}: {content}")
             elif not session.add_photo(photo, content):
-                _not_taken().append(f"{photo}: {_no_room()}")
+                said.append(f"{photo}: {_no_room()}")
         if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
             context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+    if said:
+        _say([*st.session_state.get("said of files", []), *said])
     session.renew()
 
 
@@ -155,14 +157,14 @@ def _no_room() -> str:
     return f"there is no room; at most {most} at a time. Clear everything or remove some first."
 
 
-def _not_taken() -> list[str]:
-    refused: list[str] = st.session_state.setdefault("not taken", [])
-    return refused
+def _say(lines: list[str]) -> None:
+    """Keep what is to be said of the files given last, until others are given."""
+    st.session_state["said of files"] = lines
 
 
-def say_what_was_not_taken() -> None:
-    """Of the files given last, those that were not taken, with why."""
-    if refused := st.session_state.pop("not taken", []):
-        lines = [f"- {plain(line)}" for line in refused[:MOST_LINES]]
-        more = len(refused) - len(lines)
-        st.warning("\n".join([*lines, *([f"- and {more} more"] if more else [])]))
+def say_of_files() -> None:
+    """What there is to say of the files given last, such as why one was not taken."""
+    if lines := st.session_state.get("said of files"):
+        more = len(lines) - MOST_LINES
+        shown = [f"- {plain(line)}" for line in lines[:MOST_LINES]] + ([f"- and {more} more"] if more > 0 else [])
+        st.warning("\n".join(shown))

@@ -25,13 +25,17 @@ def show() -> None:
 def _first_screen() -> None:
     st.title("Read the expressions in a photo")
     st.write("Every face in a photo is found and read as one of seven expressions, with a calibrated confidence.")
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        giving.ways_to_give()
-        giving.say_what_was_not_taken()
-        with st.expander("Settings", icon=":material/tune:"):
-            threshold, detail = _threshold(), _detail()
-    with right:
+    # Side by side, and on a phone one below the other; app.py has the style.
+    with st.container(key="first-screen"):
+        with st.container():
+            giving.ways_to_give()
+            giving.say_of_files()
+        result = st.container()
+        with st.container():
+            giving.sample_pictures()
+            with st.expander("Settings", icon=":material/tune:"):
+                threshold, detail = _threshold(), _detail()
+    with result:
         outcomes = _analyse(giving.sources(detail))
         if outcomes:
             showing.show_outcome(outcomes[0], threshold)
@@ -49,9 +53,10 @@ def _own_photos() -> None:
         left, right = st.columns([3, 2], gap="large")
         with left:
             giving.ways_to_give()
+            giving.sample_pictures()
         with right:
             threshold, detail = _threshold(), _detail()
-    giving.say_what_was_not_taken()
+    giving.say_of_files()
     sources = giving.sources(detail)
     ids, outcomes = [source.id for source in sources], _analyse(sources)
     at, every = session.shown_at(ids), overview.entries(ids, outcomes, threshold)
@@ -72,7 +77,7 @@ def _own_photos() -> None:
         showing.downloads(outcomes, outcomes[at], threshold)
         st.button("Remove this photo", icon=":material/close:", on_click=giving.remove, args=(ids[at],))
     if len(every) > 1:
-        st.subheader("All photos")
+        st.header("All photos")
         overview.choose(every, ids[at])
 
 

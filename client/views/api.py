@@ -24,7 +24,7 @@ def show() -> None:
     ways = examples.examples(configuration, file, detail)
     for tab, way in zip(st.tabs([way.name for way in ways]), ways, strict=True):
         with tab:
-            st.code(way.code, language=way.language, wrap_lines=True)
+            st.code(way.code, language=None, wrap_lines=True)  # in colours it would be hard to read
     if examples.public_address(configuration) == examples.PLACEHOLDER:
         st.caption("Put the address of your own service in place of the example's.")
     if latest is not None:
@@ -39,15 +39,15 @@ def _name(answer: Answer) -> str:
 
 
 def _answer(answer: Answer) -> None:
-    st.subheader("Its answer")
+    st.header("Its answer")
     st.write(f"After {answer.round_trip * 1000:.0f} ms, of which:")
     st.altair_chart(charts.round_trips([answer]), alt="Milliseconds of each part of the round trip")
     with st.container(height=420):
-        st.code(json.dumps(json.loads(answer.body), indent=2), language="json")
+        st.code(json.dumps(json.loads(answer.body), indent=2), language=None)
 
 
 def _description() -> None:
-    st.subheader("The whole API")
+    st.header("The whole API")
     st.write(
         "Fields may be added in later versions, never renamed or removed. The OpenAPI document says what may be sent, "
         "what is answered, and what can go wrong; programs can be generated from it."

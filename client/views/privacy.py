@@ -6,7 +6,7 @@ import streamlit as st
 def show() -> None:
     """The page."""
     st.title("Privacy and limits")
-    st.subheader("What happens to a photo")
+    st.header("What happens to a photo")
     st.markdown(
         "1. Your browser sends it to this page's server, on a slow connection at no more than 2,048 pixels. The server "
         "makes it as small if it is larger, and drops its metadata, such as where it was taken. Only a file that the "
@@ -19,7 +19,7 @@ def show() -> None:
         "keeps them.\n\n"
         "Nothing is written to disk, used for training or sent to anybody else. The page sends no telemetry."
     )
-    st.subheader("What the model cannot know")
+    st.header("What the model cannot know")
     st.markdown(
         "- **An expression is not a feeling.** People smile when they are sad and frown when they think. What a person "
         "feels, means or is like cannot be read from a face in one moment.\n"
@@ -30,7 +30,7 @@ def show() -> None:
         "reads different groups has not been measured. Expect that it reads some worse than others.\n"
         "- **Confidence is about photos like those it learned from.** On other ones it can be sure and wrong."
     )
-    st.subheader("What it is not for")
+    st.header("What it is not for")
     st.markdown(
         "- Watching people who did not agree to it, in public, at work, at school or at a border.\n"
         "- Deciding about a person: hiring, marks, credit, insurance, policing, health.\n"

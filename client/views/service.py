@@ -31,7 +31,7 @@ def show() -> None:
     st.caption(f"Run by {model.runtime}." if model.runtime else "The service does not say what runs the model.")
     if report is not None and report.model.version != model.version:
         st.warning(f"The report on the page “Model performance” is of version {report.model.version}.")
-    st.subheader("Where the time goes")
+    st.header("Where the time goes")
     st.write(f"The latest photos of this session, at most {session.HISTORY}: from sending a photo to having its faces.")
     st.altair_chart(
         charts.round_trips(answers), alt="Milliseconds of each part of each round trip; the table has the numbers"

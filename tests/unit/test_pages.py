@@ -73,7 +73,7 @@ def tiles(page: AppTest) -> list[str]:
 
 
 def texts(page: AppTest) -> str:
-    elements = [*page.markdown, *page.caption, *page.error, *page.info, *page.title, *page.subheader, *page.success]
+    elements = [*page.markdown, *page.caption, *page.error, *page.info, *page.title, *page.header, *page.success]
     return "\n".join([*(element.value for element in elements), *(element.proto.body for element in page.get("html"))])
 
 

@@ -6,32 +6,35 @@ const QUALITY = 0.9;
 
 let pasted = 0;
 
-export default function ({ data, parentElement }) {
-  let said = parentElement.querySelector(".intake");
-  if (!said) {
-    said = document.createElement("div");
-    said.className = "intake";
-    said.setAttribute("role", "status");
-    parentElement.append(said);
-  }
+export default function ({ data, setTriggerValue }) {
   let handing = false;
 
   async function take(files) {
-    const input = document.querySelector(`${UPLOADER} input[type="file"], input[data-testid="stFileUploaderDropzoneInput"]`);
+    const input = document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
     if (!files.length || !input) return;
-    said.replaceChildren();
+    const said = [];
     const taken = new DataTransfer();
     for (const file of files) {
       const reason = refusal(file, data);
-      if (reason) say(said, "refused", `${file.name}: ${reason}`);
+      if (reason) said.push(`${file.name}: ${reason}`);
       else taken.items.add(await sparing(file, data.side, said));
     }
-    if (!taken.files.length) return;
-    input.files = taken.files;
-    handing = true;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-    handing = false;
+    if (taken.files.length) {
+      input.files = taken.files;
+      handing = true;
+      input.dispatchEvent(new Event("change", { bubbles: true }));
+      handing = false;
+    } else input.value = "";
+    // The page keeps what was said until other files are given.
+    if (said.length || data.said) setTriggerValue("said", said);
   }
+
+  // Streamlit calls the dropzone a presentation and names it; a reader is told of a group of that name.
+  let frame = requestAnimationFrame(function name() {
+    const dropzone = document.querySelector(UPLOADER);
+    if (dropzone) dropzone.setAttribute("role", "group");
+    else frame = requestAnimationFrame(name);
+  });
 
   const changed = (event) => {
     if (handing || event.target?.dataset?.testid !== "stFileUploaderDropzoneInput") return;
@@ -52,7 +55,10 @@ export default function ({ data, parentElement }) {
   };
   const ways = [["change", changed], ["drop", dropped], ["paste", paste]];
   for (const [name, listener] of ways) document.addEventListener(name, listener, { capture: true });
-  return () => ways.forEach(([name, listener]) => document.removeEventListener(name, listener, { capture: true }));
+  return () => {
+    cancelAnimationFrame(frame);
+    ways.forEach(([name, listener]) => document.removeEventListener(name, listener, { capture: true }));
+  };
 }
 
 /** Why a file is not taken, or nothing. */
@@ -88,7 +94,7 @@ async function sparing(file, side, said) {
     const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
     if (!blob || blob.size >= file.size) return file;
     const name = file.name.replace(/\.[^.]*$/, ".jpg");
-    say(said, "", `${file.name} was scaled down to ${canvas.width} × ${canvas.height} pixels for your slow connection.`);
+    said.push(`${file.name} was scaled down to ${canvas.width} × ${canvas.height} pixels for your slow connection.`);
     return new File([blob], name, { type: "image/jpeg" });
   } catch {
     return file; // the browser cannot read it; the page's server may
@@ -97,11 +103,4 @@ async function sparing(file, side, said) {
 
 function megabytes(bytes) {
   return Math.round(bytes / 1e6);
-}
-
-function say(said, kind, text) {
-  const line = document.createElement("p");
-  line.className = kind;
-  line.textContent = text;
-  said.append(line);
 }
