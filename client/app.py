@@ -23,9 +23,6 @@ STYLE = """
 
 
 def main() -> None:
-    st.set_page_config(page_title="Emotion detection", page_icon="🙂", layout="wide")
-    session.configuration()  # stops here where a setting is wrong
-    st.html(f"<style>{STYLE}</style>")
     views = {
         "analyse": ("Analyse", "face"),
         "performance": ("Model performance", "monitoring"),
@@ -37,7 +34,11 @@ def main() -> None:
         st.Page(f"views/{name}.py", title=title, icon=f":material/{icon}:", default=name == "analyse")
         for name, (title, icon) in views.items()
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{page.title} · Emotion detection", page_icon="🙂", layout="wide")
+    session.configuration()  # stops here where a setting is wrong
+    st.html(f"<style>{STYLE}</style>")
+    page.run()
 
 
 main()

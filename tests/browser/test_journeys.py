@@ -63,7 +63,7 @@ def test_1_first_visit(context: BrowserContext, page_url: str) -> None:
     expect(example).to_be_in_viewport(ratio=1)
     expect(tab.get_by_role("button", name="I understand")).to_be_in_viewport(ratio=1)
     expect(tab.get_by_role("button", name="A group")).to_be_in_viewport(ratio=1)
-    expect(tab).to_have_title("Analyse")
+    expect(tab).to_have_title("Analyse · Emotion detection")
     assert violations(tab) == []
     screenshot(tab, "1-first-visit")
 
@@ -241,7 +241,7 @@ def test_8_other_page_and_back(tab: Page) -> None:
     tab.keyboard.press("End")
     expect(cards(tab).first).to_contain_text("Uncertain")
     go(tab, "Privacy and limits")
-    expect(tab).to_have_title("Privacy and limits")
+    expect(tab).to_have_title("Privacy and limits · Emotion detection")
     tab.go_back()
     expect(cards(tab).first).to_contain_text("Uncertain")
     go(tab, "API")

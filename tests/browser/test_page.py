@@ -131,7 +131,7 @@ def test_axe_finds_nothing_on_any_page(tab: Page, scheme: Literal["light", "dark
     unfold(tab)
     for name in PAGES:
         go(tab, name)
-        expect(tab).to_have_title(name)
+        expect(tab).to_have_title(f"{name} · Emotion detection")
         expect(tab.get_by_role("heading", level=1)).to_be_visible()
         tab.wait_for_load_state("networkidle")
         expect(tab.get_by_test_id("stSkeleton")).to_have_count(0)
