@@ -5,17 +5,23 @@ const CROP = 104; // pixels of a card's picture of its face: twice what it takes
 const INK_SIZE = 13; // pixels of a label's letters, however large the photo is shown
 
 export default function ({ data, parentElement }) {
-  const root = element("div", { class: "photo-of-faces" });
   const before = parentElement.querySelector(".photo-of-faces");
-  if (before) before.replaceWith(root);
-  else parentElement.append(root);
-  const view = new View(root, data, Number(before?.dataset.chosen ?? 0));
+  const text = JSON.stringify(data);
+  let view = before?.view;
+  if (view?.text !== text) {
+    // Drawn anew only if there is something new: whoever is at a card stays there.
+    const root = element("div", { class: "photo-of-faces" });
+    if (before) before.replaceWith(root);
+    else parentElement.append(root);
+    view = root.view = new View(root, data, before?.view.chosen ?? 0);
+    view.text = text;
+  }
+  view.open();
   return () => view.close();
 }
 
 class View {
   constructor(root, data, chosen) {
-    this.root = root;
     this.data = data;
     const many = data.faces.length > MOST_LABELS;
     this.image = element("img", { src: data.image, alt: data.description });
@@ -33,8 +39,11 @@ class View {
     this.choose(chosen <= data.faces.length ? chosen : 0);
     this.image.decode().then(() => this.cards.forEach((card, at) => this.cut(card, data.faces[at].box)), () => {});
     this.sizes = new ResizeObserver(() => this.draw());
-    this.sizes.observe(photo);
     root.addEventListener("keydown", (event) => event.key === "Escape" && this.choose(0));
+  }
+
+  open() {
+    this.sizes.observe(this.image);
   }
 
   close() {
@@ -77,7 +86,6 @@ class View {
 
   choose(number) {
     this.chosen = number;
-    this.root.dataset.chosen = number;
     this.draw();
   }
 
