@@ -69,7 +69,8 @@ COPY .streamlit/ .streamlit/
 COPY model_store/*.json model_store/MODEL_CARD.md model_store/
 COPY client/ client/
 # The contract, which needs none of the pipeline's libraries.
-COPY emotion/__init__.py emotion/contract.py emotion/labels.py emotion/
+COPY emotion/__init__.py emotion/contract.py emotion/labels.py emotion/framing.py emotion/openapi.py \
+    emotion/placement.py emotion/
 # Without an address of its own Streamlit asks the internet for one when it starts.
 ENV EMOTION_SERVER=http://emotion-server:8080 EMOTION_METRICS_PORT=8502 STREAMLIT_BROWSER_SERVER_ADDRESS=localhost
 EXPOSE 8501 8502

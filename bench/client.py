@@ -84,12 +84,15 @@ def choose_and_wait(browser: Browser, url: str, photo: Path) -> float:
     tab.evaluate(
         """() => {
             const started = {};
-            const input = document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
-            input.addEventListener("change", () => { started.at = performance.now(); }, { once: true, capture: true });
+            const begin = () => { started.at = performance.now(); };
+            window.addEventListener("change", begin, { once: true, capture: true });
             window.annotated = new Promise((resolve) => {
                 const look = () => {
-                    const picture = document.querySelector('img[alt^="The photo with 1 marked face"]');
-                    if (picture?.complete && picture.naturalWidth) resolve(performance.now() - started.at);
+                    const part = document.querySelector(".st-key-faces-in-photo [data-testid^=stBidi] > div");
+                    const root = part?.shadowRoot;
+                    const picture = root?.querySelector('img[alt^="The photo with 1 marked face"]');
+                    const drawn = picture?.complete && picture.naturalWidth && root.querySelector(".face");
+                    if (drawn) resolve(performance.now() - started.at);
                     else requestAnimationFrame(look);
                 };
                 look();

@@ -44,7 +44,7 @@ class Answer:
     """An analysis, and how long it took.
 
     `round_trip`: seconds from sending the image to having the answer; `upload`: the part of them until the last byte
-    was handed to the network. `request_id`: also in the service's log line.
+    was handed to the network. `request_id`: also in the service's log line. `body`: the answer as it came.
     """
 
     outcome: ClassVar[str] = "ok"
@@ -54,6 +54,7 @@ class Answer:
     round_trip: float
     upload: float
     request_id: str
+    body: bytes = b"{}"
 
     @property
     def waiting(self) -> float:
@@ -239,7 +240,7 @@ class EmotionClient:
             analysis = Analysis.model_validate_json(response.content)
         except ValidationError as error:
             raise ServiceError("the service's answer does not follow the contract; is its version newer?") from error
-        return Answer(analysis, round_trip, max(body.last_read - started, 0.0), request_id)
+        return Answer(analysis, round_trip, max(body.last_read - started, 0.0), request_id, response.content)
 
     def _send(self, method: str, url: str, **options: object) -> requests.Response:
         try:

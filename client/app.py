@@ -1,4 +1,5 @@
-"""The pages: analyse photos, see how good the model is, watch the service, read what is done with photos.
+"""The pages: analyse photos, see how good the model is, use the service from a program, watch it, read what is done
+with photos.
 
 `python -m client` runs it.
 """
@@ -7,19 +8,25 @@ import streamlit as st
 
 from client import session
 
+# Streamlit leaves a hundred empty pixels above a large title and more below the page's end.
+STYLE = """
+.stMainBlockContainer { padding-top: 4.5rem; padding-bottom: 2rem }
+.stMainBlockContainer h1 { font-size: 2.25rem; padding: .25rem 0 }
+.stMainBlockContainer h2 { font-size: 1.5rem }
+.st-key-first-screen { display: grid; gap: 1rem 3rem }
+@media (min-width: 40rem) {
+  .st-key-first-screen { grid-template: auto 1fr / minmax(0, 2fr) minmax(0, 3fr) }
+  .st-key-first-screen > :nth-child(2) { grid-area: 1 / 2 / span 2 }
+}
+@media (max-width: 40rem) { .stMainBlockContainer h1 { font-size: 1.5rem } }
+"""
+
 
 def main() -> None:
-    st.set_page_config(page_title="Emotion detection", page_icon="🙂", layout="wide")
-    session.configuration()  # stops here where a setting is wrong
-    # Streamlit leaves a hundred empty pixels above a large title, and a photo may be taller than the window.
-    st.html(
-        "<style>.stMainBlockContainer { padding-top: 4.5rem } .stMainBlockContainer h1 { font-size: 2.25rem; "
-        "padding: .25rem 0 }\n"
-        ".st-key-photo img { max-height: 65vh; object-fit: contain; object-position: left }</style>"
-    )
     views = {
         "analyse": ("Analyse", "face"),
         "performance": ("Model performance", "monitoring"),
+        "api": ("API", "code"),
         "service": ("Live service", "speed"),
         "privacy": ("Privacy and limits", "shield"),
     }
@@ -27,7 +34,11 @@ def main() -> None:
         st.Page(f"views/{name}.py", title=title, icon=f":material/{icon}:", default=name == "analyse")
         for name, (title, icon) in views.items()
     ]
-    st.navigation(pages, position="top").run()
+    page = st.navigation(pages, position="top")
+    st.set_page_config(page_title=f"{page.title} · Emotion detection", page_icon="🙂", layout="wide")
+    session.configuration()  # stops here where a setting is wrong
+    st.html(f"<style>{STYLE}</style>")
+    page.run()
 
 
 main()

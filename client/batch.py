@@ -25,7 +25,7 @@ from tqdm import tqdm
 from client import settings
 from client.api import EmotionClient, ServerSlow, ServiceError
 from client.concurrency import bounded_map
-from client.results import COLUMNS, Row, rows
+from client.results import COLUMNS, THRESHOLD, Row, rows
 from emotion.contract import DETAILS, STANDARD, SUFFIXES, Detail
 
 RETRIES = 5
@@ -139,15 +139,15 @@ def _photos(folder: Path) -> Iterator[Path]:
 
 def _analyse(client: EmotionClient, path: Path, name: str, detail: Detail) -> list[Row]:
     try:
-        return rows(name, client.analyse(path.read_bytes(), detail))
+        return rows(name, client.analyse(path.read_bytes(), detail), THRESHOLD)
     except ServerSlow as error:  # it may be this photo alone
         return [{"file": name, "status": SLOW, "message": str(error)}]
     except ServiceError as error:
         if error.every_photo:
             raise ServiceLost(f"{error}; the same command goes on from there") from error
-        return rows(name, error)
+        return rows(name, error, THRESHOLD)
     except OSError as error:
-        return rows(name, ServiceError(str(error)))
+        return rows(name, ServiceError(str(error)), THRESHOLD)
 
 
 def _lines(found: list[Row], header: bool = False) -> str:

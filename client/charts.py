@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import altair as alt
 
 from client.api import Answer
+from client.drawing import COLOURS
 from client.report import PeerStress, Report, Stress
 
 STAGES = {
@@ -18,68 +19,87 @@ STAGES = {
 }
 """The parts of a round trip in the order in which they happen, and what the page calls them."""
 
+STAGE_COLOURS = ["#60a5fa", "#94a3b8", "#fbbf24", "#f97316", "#a78bfa", "#34d399"]
+"""Theirs, seen well on light and on dark."""
+
 HEIGHT = 320
 
 
 def class_scores(report: Report) -> alt.LayerChart:
-    """Precision, recall and F1 of each emotion, with their 95 % intervals."""
-    measures = {"precision": "precision", "recall": "recall", "f1": "F1"}
-    bars = [
+    """F1 of each emotion as a bar in its colour with its 95% interval, with precision and recall beside it."""
+    rows = [
         {
             "emotion": label,
-            "measure": shown,
-            "value": getattr(scores, name),
-            "low": getattr(scores, f"{name}_interval")[0],
-            "high": getattr(scores, f"{name}_interval")[1],
+            "F1": scores.f1,
+            "low": scores.f1_interval[0],
+            "high": scores.f1_interval[1],
+            "precision": scores.precision,
+            "recall": scores.recall,
         }
         for label, scores in report.per_class.items()
-        for name, shown in measures.items()
     ]
-    order = list(measures.values())
-    best_first = sorted(report.per_class, key=lambda label: report.per_class[label].f1, reverse=True)
-    unit = alt.Scale(domain=[0, 1])
-    base = alt.Chart(alt.Data(values=bars)).encode(
-        y=alt.Y("emotion:N", title=None, sort=best_first),
-        yOffset=alt.YOffset("measure:N", sort=order),
-        tooltip=[
-            "emotion:N",
-            "measure:N",
-            *(alt.Tooltip(f"{name}:Q", format=".3f") for name in ("value", "low", "high")),
-        ],
-    )
-    values = base.mark_bar().encode(
-        x=alt.X("value:Q", title=None, scale=unit, axis=alt.Axis(format="%")),
-        color=alt.Color("measure:N", sort=order, title=None, legend=alt.Legend(orient="top")),
+    order = best_first(report)
+    unit, percent = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
+    tooltip = ["emotion:N", *(alt.Tooltip(f"{name}:Q", format=".1%") for name in ("F1", "precision", "recall"))]
+    base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("emotion:N", title=None, sort=order), tooltip=tooltip)
+    bars = base.mark_bar(height=22).encode(
+        x=alt.X("F1:Q", title="F1", scale=unit, axis=percent),
+        color=alt.Color("emotion:N", scale=alt.Scale(domain=order, range=emotion_colours(order)), legend=None),
     )
     intervals = base.mark_rule(color="gray", strokeWidth=1.5).encode(x=alt.X("low:Q", scale=unit), x2="high:Q")
-    return (values + intervals).properties(height=HEIGHT + 80)
+    measures = ["precision", "recall"]
+    points = (
+        base.transform_fold(measures, as_=["measure", "value"])
+        .mark_point(size=60, filled=True, color="gray", stroke="white", strokeWidth=1)
+        .encode(
+            x=alt.X("value:Q", scale=unit),
+            shape=alt.Shape(
+                "measure:N",
+                scale=alt.Scale(domain=measures, range=["diamond", "circle"]),
+                title=None,
+                legend=alt.Legend(orient="top", symbolFillColor="gray"),
+            ),
+        )
+    )
+    return (bars + intervals + points).properties(height=HEIGHT + 80)
 
 
-def confusion(report: Report) -> alt.LayerChart:
-    """Shares of each true class, by predicted class."""
+def best_first(report: Report) -> list[str]:
+    """The emotions by F1, best first: the order of everything that has one row for each."""
+    return sorted(report.per_class, key=lambda label: report.per_class[label].f1, reverse=True)
+
+
+def emotion_colours(emotions: Sequence[str]) -> list[str]:
+    """Theirs, as charts want them."""
+    return ["#{:02x}{:02x}{:02x}".format(*COLOURS[emotion]) for emotion in emotions]
+
+
+def confusion(report: Report, *, dark: bool) -> alt.LayerChart:
+    """Shares of each true class, by predicted class: squares are the fuller the larger the share. `dark`: the theme."""
     labels = list(report.per_class)
     cells = [
         {"true": true, "predicted": predicted, "faces": count, "share": share}
         for true, counts, shares in zip(labels, report.confusion_matrix, report.confusion_shares, strict=True)
         for predicted, count, share in zip(labels, counts, shares, strict=True)
     ]
+    order = best_first(report)
     base = alt.Chart(alt.Data(values=cells)).encode(
-        x=alt.X("predicted:N", sort=labels, title="the model says", axis=alt.Axis(labelAngle=-40)),
-        y=alt.Y("true:N", sort=labels, title="labelled as"),
+        x=alt.X("predicted:N", sort=order, title="the model says", axis=alt.Axis(labelAngle=-40)),
+        y=alt.Y("true:N", sort=order, title="labelled as"),
         tooltip=["true:N", "predicted:N", "faces:Q", alt.Tooltip("share:Q", format=".1%")],
     )
-    squares = base.mark_rect().encode(
-        color=alt.Color("share:Q", scale=alt.Scale(scheme="blues", domain=[0, 1]), legend=None)
+    squares = base.mark_rect(color="#2563eb").encode(
+        opacity=alt.Opacity("share:Q", scale=alt.Scale(domain=[0, 1], range=[0.03, 1]), legend=None)
     )
-    text = base.mark_text(fontSize=11).encode(
-        text=alt.Text("share:Q", format=".0%"),
-        color=alt.condition("datum.share > 0.5", alt.value("white"), alt.value("#1f2937")),
-    )
-    return (squares + text).properties(height=HEIGHT + 80)
+    share = alt.Text("share:Q", format=".0%")
+    on_full = base.transform_filter("datum.share > 0.4").mark_text(fontSize=11, color="white").encode(text=share)
+    ink = "#f1f5f9" if dark else "#0f172a"
+    on_pale = base.transform_filter("datum.share <= 0.4").mark_text(fontSize=11, color=ink).encode(text=share)
+    return (squares + on_full + on_pale).properties(height=HEIGHT + 80)
 
 
 def reliability(report: Report) -> alt.LayerChart:
-    """Accuracy against confidence with 95 % intervals, over the diagonal of perfect calibration."""
+    """Accuracy against confidence with 95% intervals, over the diagonal of perfect calibration."""
     points = [
         {
             "confidence": each.confidence,
@@ -140,7 +160,7 @@ AS_THEY_ARE = "as they are"
 
 
 def stress(report: Stress, peer: PeerStress | None) -> alt.LayerChart:
-    """Accuracy under each condition at the middle strength, with its 95 % interval, and the peer's."""
+    """Accuracy under each condition at the middle strength, with its 95% interval, and the peer's."""
     cells = {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
     ours = [
         {
@@ -215,24 +235,32 @@ def stress_confidence(report: Stress) -> alt.LayerChart:
 
 
 def round_trips(answers: Sequence[Answer]) -> alt.Chart:
-    """The parts of each answer's round trip, stacked, oldest first."""
+    """The parts of each answer's round trip, stacked from left to right, oldest above."""
     order = list(STAGES.values())
     parts = [
-        {"photo": number, "part": STAGES[stage], "order": order.index(STAGES[stage]), "ms": round(milliseconds, 2)}
+        {"photo": number, "part": STAGES[stage], "order": order.index(STAGES[stage]), "ms": round(milliseconds, 1)}
         for number, answer in enumerate(answers, start=1)
         for stage, milliseconds in stages(answer).items()
     ]
+    one = len(answers) == 1
     return (
         alt.Chart(alt.Data(values=parts))
-        .mark_bar(size=16)
+        .mark_bar(size=24 if one else 14)
         .encode(
-            x=alt.X("photo:O", title="photo, in the order of answers", axis=alt.Axis(labelAngle=0)),
-            y=alt.Y("ms:Q", title="milliseconds"),
-            color=alt.Color("part:N", sort=order, title=None, legend=alt.Legend(orient="top")),
+            x=alt.X("ms:Q", title="milliseconds"),
+            y=alt.Y(
+                "photo:O", title=None if one else "photo, in the order of answers", axis=None if one else alt.Axis()
+            ),
+            color=alt.Color(
+                "part:N",
+                scale=alt.Scale(domain=order, range=STAGE_COLOURS),
+                title=None,
+                legend=alt.Legend(orient="top", columns=3),
+            ),
             order=alt.Order("order:Q"),
-            tooltip=["photo:O", "part:N", "ms:Q"],
+            tooltip=["photo:O", "part:N", alt.Tooltip("ms:Q", title="milliseconds", format=".1f")],
         )
-        .properties(height=HEIGHT)
+        .properties(height=150 if one else 22 * len(answers) + 140)
     )
 
 

@@ -8,10 +8,20 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from client import consent, session
-from client.paste import paste_into_uploader
+from client import consent, photos, session
+from client.components.intake import watch_uploader
 from client.samples import samples
-from emotion.contract import ACCEPTED, SUFFIXES, Detail
+from client.unpacking import photos_in
+from client.words import plain
+from emotion.contract import Detail
+
+SUFFIXES = (*photos.SUFFIXES, ".zip")
+
+LARGEST_FILE = 100
+"""MiB of a file that is uploaded; photos are made smaller before they go on to the service."""
+
+MOST_LINES = 8
+"""Of what is said of files."""
 
 
 @dataclass(frozen=True)
@@ -48,14 +58,10 @@ def remove(photo: str) -> None:
 
 
 def ways_to_give() -> None:
-    """The widgets: for one's own photos, once the notice is acknowledged, and the samples."""
-    acknowledged = consent.acknowledged()
-    if acknowledged:
+    """The widgets for one's own photos, once the notice is acknowledged."""
+    if consent.acknowledged():
         _own_photos()
         st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
-    _sample_pictures()
-    if acknowledged:
-        paste_into_uploader()  # invisible, but it takes its place in the page
 
 
 def _own_photos() -> None:
@@ -65,24 +71,29 @@ def _own_photos() -> None:
         list(ways),
         format_func=ways.__getitem__,
         label_visibility="collapsed",
-        **session.remembered("way", "Upload"),
+        default="Upload",
+        key="way",
+        persist_state="session",
     )
     if way == "Camera":
         key = session.fresh_key("camera")
         st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
     else:
-        key = session.fresh_key("uploader")
+        key, said = session.fresh_key("uploader"), bool(st.session_state.get("said of files"))
+        watch_uploader(key, SUFFIXES, LARGEST_FILE * 2**20, said=said, tell=_say)
         st.file_uploader(
-            f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
+            "JPEG, PNG, WebP, GIF, AVIF, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
             type=SUFFIXES,
             accept_multiple_files=True,
+            max_upload_size=LARGEST_FILE,
             key=key,
             on_change=_keep_uploads,
             args=(key,),
         )
 
 
-def _sample_pictures() -> None:
+def sample_pictures() -> None:
+    """The samples, as pictures to click."""
     st.html(_pictures_of_samples())
     with st.container(key="samples", gap="small"):
         st.markdown("Or try a sample")
@@ -126,18 +137,34 @@ def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:
     if not session.photos():
         session.choose_sample(None)  # it was there to try the page
     context = get_script_run_ctx()
+    said: list[str] = []
     for name, upload in uploads:
-        if not session.add_photo(name, upload.getvalue()):
-            st.session_state["no room for"] = st.session_state.get("no room for", 0) + 1
+        data = upload.getvalue()
+        for photo, content in photos_in(name, data) if name.lower().endswith(".zip") else [(name, data)]:
+            if isinstance(content, str):
+                said.append(f"{photo}: {content}")
+            elif not session.add_photo(photo, content):
+                said.append(f"{photo}: {_no_room()}")
         if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
             context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+    if said:
+        _say([*st.session_state.get("said of files", []), *said])
     session.renew()
 
 
-def say_what_was_not_taken() -> None:
-    """A warning when there was no room for some of the photos given last."""
-    if refused := st.session_state.pop("no room for", 0):
-        st.warning(
-            f"{refused} photo{'s were' if refused > 1 else ' was'} not taken: at most {session.MOST_PHOTOS} photos and "
-            f"{session.MOST_BYTES // 10**6} MB at a time. Clear everything or remove some first."
-        )
+def _no_room() -> str:
+    most = f"{session.MOST_PHOTOS} photos and {session.MOST_BYTES // 10**6} MB"
+    return f"there is no room; at most {most} at a time. Clear everything or remove some first."
+
+
+def _say(lines: list[str]) -> None:
+    """Keep what is to be said of the files given last, until others are given."""
+    st.session_state["said of files"] = lines
+
+
+def say_of_files() -> None:
+    """What there is to say of the files given last, such as why one was not taken."""
+    if lines := st.session_state.get("said of files"):
+        more = len(lines) - MOST_LINES
+        shown = [f"- {plain(line)}" for line in lines[:MOST_LINES]] + ([f"- and {more} more"] if more > 0 else [])
+        st.warning("\n".join(shown))

@@ -4,9 +4,10 @@ import base64
 import io
 from dataclasses import dataclass
 
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
-from emotion.contract import MAX_PIXELS
+from emotion import contract
+from emotion.contract import FORMATS, MAX_PIXELS
 
 LARGEST_SIDE = 2048
 """Pixels. A larger photo is scaled down before it is sent: the service looks for faces at far fewer, and a phone's
@@ -24,7 +25,18 @@ HARMLESS = frozenset(
 )
 """What Pillow may find in a file beside its pixels that says nothing of the person or the place."""
 
-QUALITY, THUMBNAIL_SIDE = 92, 96
+QUALITY, THUMBNAIL_SIDE = 92, 192
+
+AS_THEY_ARE = frozenset(each.name.upper() for each in FORMATS)
+READ = (*AS_THEY_ARE, "GIF", "AVIF")
+"""Pillow's names of the kinds of files that the service reads, and of all that the page does: what the service does not
+read is sent as JPEG."""
+
+SUFFIXES = (*contract.SUFFIXES, ".gif", ".avif")
+"""How the names of files of these kinds end, in lower case."""
+
+MOST_SHOWN = 2_000_000
+"""Bytes of a file that is shown as it is sent; a larger one, often a PNG, is shown as JPEG."""
 
 SHRINKABLE = frozenset(("L", "LA", "RGB", "RGBA", "CMYK"))
 """Modes that Pillow can average pixels in; the others must be converted first."""
@@ -36,42 +48,77 @@ class Photo:
 
     `data`: the file to send; it is kept instead of the decoded picture, which is larger. `scale`: sides of the picture
     in `data` divided by those of the user's own photo, at most 1. `thumbnail`: a data URL, or None where Pillow cannot
-    read the photo or it claims more than `MOST_PIXELS`.
+    read the photo or it claims more than `MOST_PIXELS`. `original`: the user's own file, not a copy of it. `size`:
+    width and height of the user's own photo when upright. `first_of_several`: whether its file holds more pictures.
     """
 
     name: str
     data: bytes
     scale: float
     thumbnail: str | None
+    original: bytes = b""
+    size: tuple[int, int] | None = None
+    first_of_several: bool = False
+
+    @property
+    def is_png(self) -> bool:
+        """Whether the user's own file is a PNG."""
+        return self.original.startswith(b"\x89PNG")
+
+    def to_show(self) -> str:
+        """The upright picture as a data URL for a browser; only if there is a `thumbnail`."""
+        with Image.open(io.BytesIO(self.data)) as image:
+            kind, data = image.get_format_mimetype(), self.data
+        if len(data) > MOST_SHOWN:
+            file = io.BytesIO()
+            self.picture().save(file, "JPEG", quality=QUALITY)
+            kind, data = "image/jpeg", file.getvalue()
+        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
     def picture(self) -> Image.Image:
         """The upright RGB picture that the service's boxes refer to; only if there is a `thumbnail`."""
         return _in_rgb(ImageOps.exif_transpose(Image.open(io.BytesIO(self.data))))
 
+    def own_picture(self) -> Image.Image:
+        """The user's own photo, upright, in RGB and at its own size; as it was sent where it is too large to decode."""
+        with Image.open(io.BytesIO(self.original or self.data), formats=READ) as image:
+            if image.width * image.height > MAX_PIXELS:
+                return self.picture()
+            return _in_rgb(ImageOps.exif_transpose(image))
+
 
 def prepare(name: str, data: bytes) -> Photo:
-    """The photo in a JPEG, PNG or WebP file's bytes; one that is larger than `LARGEST_SIDE` is scaled down.
+    """The photo in the bytes of a file of the kinds `READ`, its first picture if it holds several; one that is larger
+    than `LARGEST_SIDE` is scaled down.
 
     What the file says beside its pixels, such as where the photo was taken, is dropped. A file that holds nothing of
     the kind and is small enough is sent unchanged, and so is one that cannot be read.
     """
     try:
-        with Image.open(io.BytesIO(data)) as image:
-            original = max(image.size)
+        with Image.open(io.BytesIO(data), formats=READ) as image:
+            # MPO is what some phones make: a JPEG with a second picture that nobody means.
+            several = getattr(image, "is_animated", False) and image.format != "MPO"
             if image.width * image.height > _bound(image):
-                return Photo(name, data, 1.0, None)
-            if original > LARGEST_SIDE:
+                return Photo(name, data, 1.0, None, data)
+            size = _upright_size(image)
+            if max(size) > LARGEST_SIDE:
                 picture, kind = _shrunk(image, LARGEST_SIDE), "JPEG"
-            elif image.getexif() or not HARMLESS.issuperset(image.info):
+            elif image.format not in AS_THEY_ARE or image.getexif() or not HARMLESS.issuperset(image.info):
                 picture, kind = _in_rgb(ImageOps.exif_transpose(image)), "PNG" if image.format == "PNG" else "JPEG"
             else:
-                return Photo(name, data, 1.0, _thumbnail(image))
+                return Photo(name, data, 1.0, _thumbnail(image), data, size, several)
         picture.info.clear()  # Pillow would write it into the new file
         file = io.BytesIO()
         picture.save(file, kind, quality=QUALITY)
-        return Photo(name, file.getvalue(), max(picture.size) / original, _thumbnail(picture))
+        scale = max(picture.size) / max(size)
+        return Photo(name, file.getvalue(), scale, _thumbnail(picture), data, size, several)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a broken file
-        return Photo(name, data, 1.0, None)
+        return Photo(name, data, 1.0, None, data)
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    quarter_turned = image.getexif().get(ExifTags.Base.Orientation, 1) in {5, 6, 7, 8}
+    return (image.height, image.width) if quarter_turned else image.size
 
 
 def _bound(image: Image.Image) -> int:

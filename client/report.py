@@ -83,6 +83,12 @@ class Report(Scores):
     coverage: tuple[CoveragePoint, ...]
     deduplicated: Scores | None = None
 
+    def right_at(self, confidence: float) -> float | None:
+        """The accuracy on faces that were read with about this confidence; None where there were too few."""
+        bins = self.reliability  # equally wide
+        found = bins[min(int(confidence * len(bins)), len(bins) - 1)]
+        return found.accuracy if found.accuracy_interval else None
+
 
 class CompressionPoint(_Part):
     """One way to compress the network; `milliseconds` by the number of faces in a call, on one thread."""

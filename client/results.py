@@ -1,30 +1,29 @@
-"""Results as tables and files."""
+"""What became of each photo, and the same as rows of a table."""
 
-import csv
-import io
-import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from PIL import Image
 
 from client.api import Answer, ServiceError
 from client.photos import Photo
-from emotion.contract import REASONS, Face
+from emotion.contract import REASONS, STAGES, Analysis, Box, Face, Landmarks, Size
 from emotion.labels import Emotion
 
 UNCERTAIN = "uncertain"
+
+THRESHOLD = 0.4
+"""Confidence below which a face is marked as uncertain, unless the person chooses another."""
 
 EMOTIONS: tuple[Emotion, ...] = ("happy", "surprised", "neutral", "sad", "fearful", "angry", "disgusted")
 """The order of the columns, made for readers; `emotion.labels.LABELS` has FER-2013's."""
 
 COLUMNS = (
-    *("file", "status", "face", "emotion", "confidence", "reliable", "reasons", "x", "y", "width", "height"),
+    *("file", "status", "face", "emotion", "confidence", "uncertain", "reliable", "reasons", "detection_confidence"),
+    *("x", "y", "width", "height"),
+    *(f"{part}_{axis}" for part in Landmarks.model_fields for axis in "xy"),
     *EMOTIONS,
-    "message",
+    *("image_width", "image_height", "round_trip_ms", *(f"{stage}_ms" for stage in STAGES), "model", "message"),
 )
-"""`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1; `reliable` is
-`yes` or `no`, and `reasons` are the contract's, with spaces between them."""
+"""`status` is `ok`, `no_face`, or the code of the error that `message` explains; `face` counts from 1; `uncertain` and
+`reliable` are `yes` or `no`, and `reasons` are the contract's, with spaces between them."""
 
 Row = dict[str, object]
 
@@ -53,56 +52,59 @@ def why_unreliable(face: Face) -> str:
     return ", ".join(REASONS[reason] for reason in face.reasons)
 
 
-def rows(name: str, answer: Answer | ServiceError, scale: float = 1.0) -> list[Row]:
-    """One row for each face, or one that says why there is none. Boxes are divided by `scale`, as in `Photo`."""
+def in_own_pixels(analysis: Analysis, photo: Photo) -> Analysis:
+    """The analysis in pixels of the person's own photo instead of the one that was sent."""
+    if photo.scale == 1.0:
+        return analysis
+
+    def own(value: float) -> float:
+        return round(value / photo.scale, 1)
+
+    def own_face(face: Face) -> Face:
+        box = Box(**{side: own(value) for side, value in face.box.model_dump().items()})
+        marks = {part: (own(x), own(y)) for part, (x, y) in face.landmarks.model_dump().items()}
+        return face.model_copy(update={"box": box, "landmarks": Landmarks(**marks)})
+
+    sent = analysis.image
+    width, height = photo.size or (round(sent.width / photo.scale), round(sent.height / photo.scale))
+    faces = tuple(own_face(face) for face in analysis.faces)
+    return analysis.model_copy(update={"image": Size(width=width, height=height), "faces": faces})
+
+
+def rows(name: str, answer: Answer | ServiceError, threshold: float) -> list[Row]:
+    """One row for each face, or one that says why there is none."""
     if isinstance(answer, ServiceError):
         return [{"file": name, "status": answer.code, "message": str(answer)}]
-    if not answer.analysis.faces:
-        return [{"file": name, "status": "no_face"}]
+    analysis = answer.analysis
+    of_photo: Row = {
+        "file": name,
+        "image_width": analysis.image.width,
+        "image_height": analysis.image.height,
+        "round_trip_ms": round(answer.round_trip * 1000, 1),
+        **{f"{stage}_ms": time for stage, time in analysis.timings_ms.items() if stage in STAGES},
+        "model": f"{analysis.model.name} {analysis.model.version}",
+    }
+    if not analysis.faces:
+        return [of_photo | {"status": "no_face"}]
     return [
-        {
-            "file": name,
-            "status": "ok",
-            "face": number,
-            "emotion": face.emotion or "withheld",
-            "confidence": face.confidence,
-            "reliable": "yes" if face.reliable else "no",
-            "reasons": " ".join(face.reasons),
-            **{side: round(value / scale, 1) for side, value in face.box.model_dump().items()},
-            **{str(emotion): value for emotion, value in face.probabilities.items()},
-        }
-        for number, face in enumerate(answer.analysis.faces, start=1)
+        of_photo | {"status": "ok", "face": number, **_of_face(face, threshold)}
+        for number, face in enumerate(analysis.faces, start=1)
     ]
 
 
-def to_csv(outcomes: Sequence[Outcome]) -> bytes:
-    """All rows with a header, UTF-8."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for outcome in outcomes:
-        writer.writerows(rows(outcome.photo.name, outcome.answer, outcome.photo.scale))
-    return text.getvalue().encode()
-
-
-def to_json(outcomes: Sequence[Outcome]) -> bytes:
-    """The same rows, grouped by photo, with the model that answered."""
-    content = [
-        {
-            "file": outcome.photo.name,
-            "model": outcome.answer.analysis.model.model_dump() if isinstance(outcome.answer, Answer) else None,
-            "results": [
-                {key: value for key, value in row.items() if key != "file"}
-                for row in rows(outcome.photo.name, outcome.answer, outcome.photo.scale)
-            ],
-        }
-        for outcome in outcomes
-    ]
-    return json.dumps(content, indent=2, ensure_ascii=False).encode()
-
-
-def to_png(image: Image.Image) -> bytes:
-    """A picture as a PNG file."""
-    file = io.BytesIO()
-    image.save(file, "PNG", compress_level=1)
-    return file.getvalue()
+def _of_face(face: Face, threshold: float) -> Row:
+    return {
+        "emotion": face.emotion or "withheld",
+        "confidence": face.confidence,
+        "uncertain": "yes" if shown_emotion(face, threshold) == UNCERTAIN else "no",
+        "reliable": "yes" if face.reliable else "no",
+        "reasons": " ".join(face.reasons),
+        "detection_confidence": face.detection_confidence,
+        **face.box.model_dump(),
+        **{
+            f"{part}_{axis}": value
+            for part, point in face.landmarks.model_dump().items()
+            for axis, value in zip("xy", point, strict=True)
+        },
+        **{str(emotion): value for emotion, value in face.probabilities.items()},
+    }

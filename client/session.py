@@ -1,9 +1,13 @@
-"""What the page remembers while its browser tab is open, and what all sessions share."""
+"""What the page remembers while its browser tab is open, and what all sessions share.
+
+Widgets whose values outlive the page that they stand on are given `persist_state="session"`, and a default of their
+own: one that is set into the session's state is lost when an upload interrupts the page that is being drawn.
+"""
 
 import uuid
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import streamlit as st
 
@@ -60,21 +64,6 @@ def add_photo(name: str, data: bytes) -> bool:
     return True
 
 
-def remembered(name: str, default: object, **options: Any) -> dict[str, Any]:
-    """`key` and `on_change` for a widget whose value outlives the page it stands on.
-
-    Streamlit forgets a widget's value when another page is shown; a copy is kept beside it.
-    """
-    key, copy = f"widget {name}", f"kept {name}"
-    if key not in st.session_state:
-        st.session_state[key] = st.session_state.get(copy, default)
-
-    def keep() -> None:
-        st.session_state[copy] = st.session_state[key]
-
-    return {"key": key, "on_change": keep, **options}
-
-
 def sample() -> str | None:
     """Title of the sample that the user chose."""
     chosen: str | None = st.session_state.get("sample")
@@ -85,7 +74,22 @@ def choose_sample(title: str | None) -> None:
     """Show this sample, after the user's own photos if there are any; with None, no sample."""
     st.session_state.sample = title
     if title is not None:
-        st.session_state.shown = len(photos())
+        show(title)
+
+
+def show(photo: str) -> None:
+    """Show the photo with this id."""
+    st.session_state.shown = photo
+
+
+def shown_at(ids: Sequence[str]) -> int:
+    """Where the shown photo is among these; in place of one that was removed its follower is shown."""
+    before: int = st.session_state.get("shown at", 0)
+    shown = st.session_state.get("shown")
+    at = ids.index(shown) if shown in ids else min(before, len(ids) - 1)
+    st.session_state["shown at"] = at
+    show(ids[at])
+    return at
 
 
 def fresh_key(name: str) -> str:

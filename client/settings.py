@@ -16,7 +16,8 @@ class Settings:
     `server`: base URL of the service; `token`: sent as `Authorization: Bearer …` where the service stands behind an
     authenticating edge. `timeout`: seconds to wait for an answer. `retries`: times a photo is sent again while the
     service is away or busy. `concurrency`: photos under way at once. `metrics_port`: where Prometheus reads the
-    client's own metrics, 0 for nowhere. `reports`: folder of the served model's reports. `reconnect`: seconds for which
+    client's own metrics, 0 for nowhere. `reports`: folder of the served model's reports. `public_server`: the service's
+    base URL for people, in examples; empty if they cannot reach it, or as the page does. `reconnect`: seconds for which
     the page keeps the photos of a tab that is cut off, closed or reloaded.
     """
 
@@ -27,19 +28,21 @@ class Settings:
     concurrency: int = 4
     metrics_port: int = 0
     reports: Path = Path(__file__).resolve().parent.parent / "model_store"
+    public_server: str = ""
     reconnect: float = 60.0
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from `EMOTION_SERVER`, `EMOTION_TOKEN`, `EMOTION_TIMEOUT`, `EMOTION_RETRIES`, `EMOTION_CONCURRENCY`,
-    `EMOTION_METRICS_PORT`, `EMOTION_REPORTS` and `EMOTION_RECONNECT`, each with a default.
+    `EMOTION_METRICS_PORT`, `EMOTION_REPORTS`, `EMOTION_PUBLIC_SERVER` and `EMOTION_RECONNECT`, each with a default.
 
     Raises `ValueError` when a value cannot be used, naming it and its bounds; never the token's value.
     """
     defaults = Settings()
-    server = environment.get("EMOTION_SERVER", defaults.server).rstrip("/")
-    if not server.startswith(("http://", "https://")):
-        raise ValueError(f"EMOTION_SERVER is {server!r}; expected an address that begins with http:// or https://")
+    server, public_server = (
+        _address(environment, name, default)
+        for name, default in (("EMOTION_SERVER", defaults.server), ("EMOTION_PUBLIC_SERVER", ""))
+    )
     token = environment.get("EMOTION_TOKEN", defaults.token)
     if not (token.isascii() and token.isprintable()):
         raise ValueError("EMOTION_TOKEN holds a character that a header cannot carry; expected printable ASCII")
@@ -51,8 +54,16 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         concurrency=int(_number(environment, "EMOTION_CONCURRENCY", defaults.concurrency, 1, 64)),
         metrics_port=int(_number(environment, "EMOTION_METRICS_PORT", defaults.metrics_port, 0, 65535)),
         reports=Path(environment.get("EMOTION_REPORTS", defaults.reports)),
+        public_server=public_server,
         reconnect=_number(environment, "EMOTION_RECONNECT", defaults.reconnect, 1, LONGEST),
     )
+
+
+def _address(environment: Mapping[str, str], name: str, default: str) -> str:
+    address = environment.get(name, default).rstrip("/")
+    if address != default and not address.startswith(("http://", "https://")):
+        raise ValueError(f"{name} is {address!r}; expected an address that begins with http:// or https://")
+    return address
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:

@@ -9,18 +9,13 @@ import dlib
 import numpy as np
 
 from emotion.detection import Detection
+from emotion.framing import FRAMING, Framing, Point, frame, tilt
 from emotion.labels import INPUT_SIZE
 from emotion.pyramid import Pyramid
-
-Point = tuple[float, float]
-"""x, y in pixels of the image, origin at its top left corner."""
 
 LANDMARK_REACH, LANDMARK_SIZE = 2.0, 192
 """Landmarks are read in a square around the box, `LANDMARK_REACH` times its size, scaled to `LANDMARK_SIZE` pixels, so
 that a face costs the same however large it is in the photo."""
-
-MAX_TILT = 45.0
-"""Degrees. The detector finds upright faces, so a steeper line between the eyes means that the landmarks are wrong."""
 
 NEAREST_STEP = 0.75
 """Pixels of the halved copy per sample, from which on it is used: it then has between 0.75 and 1.5."""
@@ -28,24 +23,6 @@ NEAREST_STEP = 0.75
 SAMPLES = 4
 """A crop is sampled at a multiple of its size, up to this, and averaged down: large faces do not alias. At a
 multiple of two the crops lose sharpness that the network was trained on."""
-
-
-@dataclass(frozen=True)
-class Framing:
-    """Where FER-2013 would have cropped a face that the detector boxed.
-
-    `side`: of the square crop, in heights of the box. `down`: how far the crop's centre lies below the box's, along the
-    face's own vertical, in heights of the box. `toward_eyes`: how far it lies from the box's centre towards the middle
-    of the eyes, along the face's own horizontal, as a fraction of that way. `python -m training.framing` prints these
-    constants.
-    """
-
-    side: float
-    down: float
-    toward_eyes: float
-
-
-FRAMING = Framing(side=1.105, down=-0.025, toward_eyes=0.222)
 
 
 @dataclass(frozen=True)
@@ -58,10 +35,8 @@ class Landmarks:
 
     @property
     def tilt(self) -> float:
-        """Degrees by which the line between the eyes is turned clockwise, as seen; 0 if it exceeds `MAX_TILT`."""
-        across = self.right_eye[0] - self.left_eye[0]
-        angle = math.degrees(math.atan2(self.right_eye[1] - self.left_eye[1], across))
-        return angle if abs(angle) <= MAX_TILT else 0.0
+        """Degrees by which the line between the eyes is turned clockwise, as seen; 0 if it is too steep to be true."""
+        return tilt(self.left_eye, self.right_eye)
 
 
 class Aligner:
@@ -92,13 +67,8 @@ class Aligner:
 
 def crop(photo: Pyramid, face: Detection, landmarks: Landmarks, framing: Framing = FRAMING) -> np.ndarray:
     """The levelled crop, grey uint8 `[48, 48]`, framed as FER-2013 frames its faces."""
-    angle = math.radians(landmarks.tilt)
-    across, down = np.array([math.cos(angle), math.sin(angle)]), np.array([-math.sin(angle), math.cos(angle)])
-    centre = np.array(_centre(face))
-    eyes = (np.array(landmarks.left_eye) + np.array(landmarks.right_eye)) / 2
-    sideways = framing.toward_eyes * float((eyes - centre) @ across)
-    middle = centre + sideways * across + framing.down * face.height * down
-    return extract_square(photo, _point(middle), framing.side * face.height, landmarks.tilt, INPUT_SIZE, SAMPLES)
+    square = frame(_centre(face), face.height, landmarks.left_eye, landmarks.right_eye, framing)
+    return extract_square(photo, square.centre, square.side, square.tilt, INPUT_SIZE, SAMPLES)
 
 
 def extract_square(  # noqa: PLR0913, PLR0917

@@ -3,9 +3,9 @@
 from dataclasses import asdict
 
 from emotion import contract
-from emotion.alignment import Point
 from emotion.classifier import Classifier
 from emotion.errors import ImageError
+from emotion.framing import Point
 from emotion.labels import LABELS
 from emotion.pipeline import Face, Result
 from emotion.policy import enforced

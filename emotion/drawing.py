@@ -8,6 +8,7 @@ import numpy as np
 
 from emotion.labels import COLOURS
 from emotion.pipeline import Face
+from emotion.placement import Rectangle, hidden, place
 
 INK, PAPER = (255, 255, 255), (16, 24, 40)
 """RGB. Labels are light on dark, boxes a coloured line on a wider dark one, so that both show on any photo."""
@@ -23,9 +24,6 @@ FONT, FONT_WEIGHT = "sans", 600
 """The typeface that OpenCV has built in, semibold."""
 
 Colour = tuple[int, int, int]
-
-Rectangle = tuple[int, int, int, int]
-"""Left, top, right, bottom, in pixels."""
 
 
 def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
@@ -45,19 +43,19 @@ def annotate(image: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         cv2.rectangle(picture, (left, top), (right, bottom), _bgr(PAPER), 3 * _line(size), cv2.LINE_AA)
     for face, (left, top, right, bottom), size in zip(faces, boxes, sizes, strict=True):
         cv2.rectangle(picture, (left, top), (right, bottom), _bgr(COLOURS[face.emotion]), _line(size), cv2.LINE_AA)
-    covered = list(boxes)
+    covered, whole = list(boxes), (picture.shape[1], picture.shape[0])
     for number, (face, box, size) in enumerate(zip(faces, boxes, sizes, strict=True), start=1):
         text = f"{number}  {face.emotion} {face.confidence:.0%}"
-        plate = _place(_plate_size(text, size), box, size // 3, picture, covered)
-        if _hidden(plate, covered):
+        plate = place(_plate_size(text, size), box, size // 3, whole, covered)
+        if hidden(plate, covered):
             text = str(number)
-            plate = _place(_plate_size(text, size), box, size // 3, picture, covered)
+            plate = place(_plate_size(text, size), box, size // 3, whole, covered)
         _label(picture, text, _bgr(COLOURS[face.emotion]), size, plate)
         covered.append(plate)
     return picture
 
 
-def _label(picture: np.ndarray, text: str, colour: Colour, size: int, plate: Rectangle) -> None:
+def _label(picture: np.ndarray, text: str, colour: Colour, size: int, plate: Rectangle[int]) -> None:
     """Write `text` on a dark plate with a strip of `colour`."""
     left, top, right, bottom = plate
     strip = size // 2
@@ -74,44 +72,12 @@ def _plate_size(text: str, size: int) -> tuple[int, int]:
     return width + 3 * (size // 2), size * 3 // 2
 
 
-def _place(
-    size: tuple[int, int], box: Rectangle, gap: int, picture: np.ndarray, covered: Sequence[Rectangle]
-) -> Rectangle:
-    """Where a plate of `size` goes: above its box, below it or beside it, wherever it hides least of `covered`.
-
-    Always within the picture, if it fits at all; of equally good places, the first in that order.
-    """
-    (width, height), (left, top, right, bottom) = size, box
-    highest, widest = picture.shape[0] - height, picture.shape[1] - width
-    corners = [
-        (left - gap, top - gap - height),
-        (right + gap - width, top - gap - height),
-        (left - gap, bottom + gap),
-        (right + gap - width, bottom + gap),
-        (right + gap, top),
-        (left - gap - width, top),
-        (left, top),
-    ]
-    within = [(max(min(x, widest), 0), max(min(y, highest), 0)) for x, y in corners]
-    places = [(x, y, x + width, y + height) for x, y in within]
-    return min(places, key=lambda place: _hidden(place, covered))
-
-
-def _hidden(plate: Rectangle, covered: Sequence[Rectangle]) -> int:
-    """Pixels of `covered` that `plate` hides."""
-    return sum(_shared_area(plate, other) for other in covered)
-
-
 def _line(size: int) -> int:
     """Pixels of a line that goes with letters of `size` pixels."""
     return max(round(size / 7), 1)
 
 
-def _shared_area(a: Rectangle, b: Rectangle) -> int:
-    return max(min(a[2], b[2]) - max(a[0], b[0]), 0) * max(min(a[3], b[3]) - max(a[1], b[1]), 0)
-
-
-def _box(face: Face, factor: int) -> Rectangle:
+def _box(face: Face, factor: int) -> Rectangle[int]:
     found = face.detection
     left, top, width, height = (round(side * factor) for side in (found.x, found.y, found.width, found.height))
     return left, top, left + width, top + height

@@ -8,9 +8,10 @@ from typing import Literal
 
 import numpy as np
 
-from emotion.alignment import Landmarks, Point
+from emotion.alignment import Landmarks
 from emotion.contract import STANDARD, Detail
 from emotion.detection import FAST_LOOK, Detection, Detector
+from emotion.framing import Point
 from emotion.pyramid import Pyramid
 
 Turn = Literal[0, 90, 180, 270]

@@ -3,7 +3,7 @@
     python -m training.framing --data fer2013.csv.gz
 
 Runs the serving detector and landmarks on enlarged training images, where the true crop is known, and prints the
-constants of `emotion.alignment.FRAMING`.
+constants of `emotion.framing.FRAMING`.
 """
 
 import argparse
@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from sklearn.linear_model import HuberRegressor
 
-from emotion.alignment import Aligner, Framing
+from emotion.alignment import Aligner
 from emotion.detection import Detector
+from emotion.framing import Framing
 from emotion.labels import INPUT_SIZE
 from emotion.pyramid import Pyramid
 from training import third_party

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from client import giving, metrics, results, session, showing
+from client import giving, metrics, overview, results, session, showing, words
 from client.api import Answer, EmotionClient, ServiceError
 from client.concurrency import bounded_map
 from client.giving import Source
@@ -25,20 +25,24 @@ def show() -> None:
 def _first_screen() -> None:
     st.title("Read the expressions in a photo")
     st.write("Every face in a photo is found and read as one of seven expressions, with a calibrated confidence.")
-    left, right = st.columns([2, 3], gap="large")
-    with left:
-        giving.ways_to_give()
-        giving.say_what_was_not_taken()
-        with st.expander("Settings", icon=":material/tune:"):
-            threshold, detail = _threshold(), _detail()
-    with right:
+    # Side by side, and on a phone one below the other; app.py has the style.
+    with st.container(key="first-screen"):
+        with st.container():
+            giving.ways_to_give()
+            giving.say_of_files()
+        result = st.container()
+        with st.container():
+            giving.sample_pictures()
+            with st.expander("Settings", icon=":material/tune:"):
+                threshold, detail = _threshold(), _detail()
+    with result:
         outcomes = _analyse(giving.sources(detail))
         if outcomes:
-            showing.show_outcome(outcomes[0], threshold, beside=False)
+            showing.show_outcome(outcomes[0], threshold)
             with st.container(horizontal=True):
                 showing.downloads(outcomes, outcomes[0], threshold)
         else:
-            showing.show_outcome(example(), threshold, "an example, read beforehand", beside=False)
+            showing.show_outcome(example(), threshold, "an example, read beforehand")
 
 
 def _own_photos() -> None:
@@ -49,16 +53,32 @@ def _own_photos() -> None:
         left, right = st.columns([3, 2], gap="large")
         with left:
             giving.ways_to_give()
+            giving.sample_pictures()
         with right:
             threshold, detail = _threshold(), _detail()
-    giving.say_what_was_not_taken()
+    giving.say_of_files()
     sources = giving.sources(detail)
-    outcomes = _analyse(sources)
-    index = 0 if len(outcomes) == 1 else _choose_outcome(outcomes, threshold)
-    showing.show_outcome(outcomes[index], threshold)
+    ids, outcomes = [source.id for source in sources], _analyse(sources)
+    at, every = session.shown_at(ids), overview.entries(ids, outcomes, threshold)
+    if len(every) > 1:
+        overview.summary(every)
+        showing.try_all_again(outcomes)
+        other = overview.turn_pages(every, at)
+        if other is None:
+            showing.show_outcome(outcomes[at], threshold, alone=False)
+        else:
+            for column, number, key in zip(st.columns(2), (at, other), ("photo", "other photo"), strict=True):
+                with column:
+                    st.markdown(f"**{number + 1} · {words.plain(outcomes[number].photo.name)}**")
+                    showing.show_outcome(outcomes[number], threshold, alone=False, key=key)
+    else:
+        showing.show_outcome(outcomes[at], threshold)
     with st.container(horizontal=True):
-        showing.downloads(outcomes, outcomes[index], threshold)
-        st.button("Remove this photo", icon=":material/close:", on_click=giving.remove, args=(sources[index].id,))
+        showing.downloads(outcomes, outcomes[at], threshold)
+        st.button("Remove this photo", icon=":material/close:", on_click=giving.remove, args=(ids[at],))
+    if len(every) > 1:
+        st.header("All photos")
+        overview.choose(every, ids[at])
 
 
 def _analyse(sources: Sequence[Source]) -> list[Outcome]:
@@ -103,8 +123,10 @@ def _threshold() -> float:
         min_value=0,
         max_value=95,
         step=5,
-        format="%d %%",
-        **session.remembered("threshold", 40),
+        format="%d%%",
+        value=round(results.THRESHOLD * 100),
+        key="threshold",
+        persist_state="session",
         help="The page “Model performance” shows what it changes. Higher: fewer answers, more of them right.",
     )
     return percent / 100
@@ -121,62 +143,11 @@ def _detail() -> Detail:
         DETAILS,
         format_func=words.__getitem__,
         width="stretch",
-        **session.remembered("detail", STANDARD),
+        index=DETAILS.index(STANDARD),
+        key="detail",
+        persist_state="session",
     )
     return detail
-
-
-def _choose_outcome(outcomes: Sequence[Outcome], threshold: float) -> int:
-    """An overview of many photos; returns the index of the one to show below."""
-    failed = sum(isinstance(outcome.answer, ServiceError) for outcome in outcomes)
-    counts = {
-        "Photos": len(outcomes),
-        "Faces": sum(len(outcome.faces) for outcome in outcomes),
-        "Not analysed": failed,
-    }
-    for column, (name, value) in zip(st.columns(3), counts.items(), strict=True):
-        column.metric(name, value, border=True)
-    rows = [
-        {
-            "photo": outcome.photo.thumbnail,
-            "file": outcome.photo.name,
-            "faces": len(outcome.faces),
-            "expressions": _expressions(outcome, threshold),
-        }
-        for outcome in outcomes
-    ]
-    st.dataframe(
-        rows,
-        hide_index=True,
-        row_height=56,
-        column_config={"photo": st.column_config.ImageColumn("photo", width=72)},
-        alt="File, number of faces and expressions of each photo",
-        key="table",
-        on_select=_show_selected,
-        selection_mode="single-row",
-    )
-    if st.session_state.get("shown", 0) >= len(outcomes):
-        st.session_state.shown = len(outcomes) - 1  # the last photo was removed
-    index: int = st.selectbox(
-        "Photo to show; a click into the table's first column chooses one too",
-        range(len(outcomes)),
-        format_func=lambda at: f"{at + 1} · {outcomes[at].photo.name}",
-        key="shown",
-    )
-    return index
-
-
-def _show_selected() -> None:
-    for row in st.session_state.table.selection.rows:
-        st.session_state.shown = row
-
-
-def _expressions(outcome: Outcome, threshold: float) -> str:
-    if isinstance(outcome.answer, ServiceError):
-        return f"not analysed: {outcome.answer}"
-    if not outcome.faces:
-        return "no face found"
-    return ", ".join(results.shown_emotion(face, threshold) for face in outcome.faces)
 
 
 show()

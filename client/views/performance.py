@@ -50,27 +50,27 @@ def _headline(report: Report) -> None:
         column.metric(name, f"{value:.1%}", _interval(interval), delta_color="off", delta_arrow="off", border=True)
     st.markdown(
         f"{report.model.name.capitalize()} {report.model.version} on the {report.count:,} faces of "
-        f"**{report.data.name}**, one view a face; below each score its 95 % interval. People reach an accuracy of "
-        "about 65 % on these photos. Precision, recall and F1 are means over the seven emotions, each counting alike."
+        f"**{report.data.name}**, one view a face; below each score its 95% interval. People reach an accuracy of "
+        "about 65% on these photos. Precision, recall and F1 are means over the seven emotions, each counting alike."
     )
     if report.deduplicated is not None:
         left_out = report.count - report.deduplicated.count
         st.caption(
             f"{left_out} of these faces are also among the training photos. Without them the accuracy is "
-            f"{report.deduplicated.accuracy:.1%} and F1 {report.deduplicated.macro_f1:.3f}."
+            f"{report.deduplicated.accuracy:.1%} and F1 {report.deduplicated.macro_f1:.1%}."
         )
 
 
 def _classes(report: Report) -> None:
     left, right = st.columns(2, gap="large")
     with left:
-        st.subheader("Each emotion")
+        st.header("Each emotion")
         st.write(
             "Precision: of the faces called so, how many are. Recall: of the faces that are so, how many are found. "
-            "The grey lines are 95 % intervals."
+            "The bar is F1, the mean of both, the grey line its 95% interval."
         )
         st.altair_chart(
-            charts.class_scores(report), alt="Precision, recall and F1 of each emotion; the table has the numbers"
+            charts.class_scores(report), alt="F1, precision and recall of each emotion; the table has the numbers"
         )
         rows = [
             {
@@ -80,22 +80,23 @@ def _classes(report: Report) -> None:
                 "F1": f"{scores.f1:.1%} ({_interval(scores.f1_interval)})",
                 "faces": scores.count,
             }
-            for label, scores in report.per_class.items()
+            for label, scores in ((label, report.per_class[label]) for label in charts.best_first(report))
         ]
         with st.expander("The numbers"):
             st.dataframe(rows, hide_index=True, alt="Precision, recall, F1 and number of faces of each emotion")
     with right:
-        st.subheader("Which expressions get confused")
+        st.header("Which expressions get confused")
         st.write("Rows: what faces are labelled as. Columns: what the model says. The diagonal is what it gets right.")
         st.altair_chart(
-            charts.confusion(report), alt="Confusion matrix: share of each labelled emotion by what the model says"
+            charts.confusion(report, dark=st.context.theme.type == "dark"),
+            alt="Confusion matrix: share of each labelled emotion by what the model says",
         )
 
 
 def _reliability(report: Report) -> None:
-    st.subheader("Can its confidence be believed?")
+    st.header("Can its confidence be believed?")
     st.write(
-        "Where points lie on the dashed line, a face that is called “happy, 80 %” is happy in 80 of 100 cases. "
+        "Where points lie on the dashed line, a face that is called “happy, 80%” is happy in 80 of 100 cases. "
         f"On average the two differ by {report.ece * 100:.1f} percentage points."
     )
     st.altair_chart(
@@ -104,7 +105,7 @@ def _reliability(report: Report) -> None:
 
 
 def _coverage(report: Report) -> None:
-    st.subheader("Higher threshold: fewer answers, more of them right")
+    st.header("Higher threshold: fewer answers, more of them right")
     st.write(
         "Answer only above a confidence: the further left, the fewer faces are answered, and the more of them rightly."
     )
@@ -114,7 +115,7 @@ def _coverage(report: Report) -> None:
 
 
 def _stress(stress: Stress, peer: PeerStress | None) -> None:
-    st.subheader("How much does it take?")
+    st.header("How much does it take?")
     middle = stress.middle
     beside = f" Beside it the library {peer.model.name} {peer.model.version} on the same faces." if peer else ""
     st.write(
@@ -155,7 +156,7 @@ def _percent(share: float | None) -> str:
 
 
 def _compression(compression: Compression) -> None:
-    st.subheader("What compression costs")
+    st.header("What compression costs")
     st.write(
         "The same network made smaller: fewer channels (pruned), 8-bit numbers (int8). The one marked is served. "
         "Milliseconds are for one call on one processor core."
@@ -167,8 +168,8 @@ def _compression(compression: Compression) -> None:
             "file, MB": round(point.bytes / 1e6, 2) if point.bytes else None,
             **{f"{size} face{'s' if size != '1' else ''}, ms": time for size, time in point.milliseconds.items()},
             "times as fast": point.faster,
-            "accuracy, %": round(point.accuracy * 100, 2),
-            "F1": point.macro_f1,
+            "accuracy": f"{point.accuracy:.1%}",
+            "F1": f"{point.macro_f1:.1%}",
         }
         for title, point in compression.points.items()
     ]

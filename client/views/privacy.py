@@ -8,10 +8,10 @@ from client.consent import WHAT_HAPPENS
 def show() -> None:
     """The page."""
     st.title("Privacy and limits")
-    st.subheader("What happens to a photo")
+    st.header("What happens to a photo")
     st.markdown(WHAT_HAPPENS)
     st.caption("The project's SECURITY.md names, for each of these sentences, the test that fails when it is not true.")
-    st.subheader("What the model cannot know")
+    st.header("What the model cannot know")
     st.markdown(
         "- **An expression is not a feeling.** People smile when they are sad and frown when they think. What a person "
         "feels, means or is like cannot be read from a face in one moment.\n"
@@ -22,7 +22,7 @@ def show() -> None:
         "reads different groups has not been measured. Expect that it reads some worse than others.\n"
         "- **Confidence is about photos like those it learned from.** On other ones it can be sure and wrong."
     )
-    st.subheader("What it is not for")
+    st.header("What it is not for")
     st.markdown(
         "- Watching people who did not agree to it, in public, at work, at school or at a border.\n"
         "- Deciding about a person: hiring, marks, credit, insurance, policing, health.\n"

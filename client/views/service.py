@@ -4,7 +4,7 @@ import statistics
 
 import streamlit as st
 
-from client import charts, session
+from client import charts, session, words
 from client.api import ServiceError
 from client.report import load_report
 
@@ -31,7 +31,7 @@ def show() -> None:
     st.caption(f"Run by {model.runtime}." if model.runtime else "The service does not say what runs the model.")
     if report is not None and report.model.version != model.version:
         st.warning(f"The report on the page “Model performance” is of version {report.model.version}.")
-    st.subheader("Where the time goes")
+    st.header("Where the time goes")
     st.write(f"The latest photos of this session, at most {session.HISTORY}: from sending a photo to having its faces.")
     st.altair_chart(
         charts.round_trips(answers), alt="Milliseconds of each part of each round trip; the table has the numbers"
@@ -56,11 +56,11 @@ def _health() -> None:
         try:
             seconds = session.client(configuration).health()
             st.success(
-                f"The service at {configuration.server} is healthy; it said so in {seconds * 1000:.0f} ms.",
+                f"The service is healthy; it said so in {seconds * 1000:.0f} ms.",
                 icon=":material/check_circle:",
             )
         except ServiceError as error:
-            st.error(f"Not healthy: {error}.", icon=":material/error:")
+            st.error(f"Not healthy. {words.of_error(error)}.", icon=":material/error:")
         st.button("Ask again", icon=":material/refresh:")
 
 

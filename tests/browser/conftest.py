@@ -5,9 +5,11 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
 
 from serving.addresses import Addresses
 from serving.page import page
@@ -17,6 +19,8 @@ from tests.integration.conftest import free_addresses, free_ports
 
 SCREENSHOTS = ROOT / "runs" / "screenshots"
 """Where each test leaves a picture for people to look at; ignored by git."""
+
+SCHEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 
 OPTIONS = [
     "--no-sandbox",  # the tests may run as root
@@ -32,7 +36,8 @@ OPTIONS = [
     "--use-fake-ui-for-media-stream",
 ]
 
-WIDE = (1280, 900)
+LAPTOP = ViewportSize(width=1366, height=768)
+PHONE = ViewportSize(width=390, height=844)
 
 # The tests share two cores with a browser and three servers: what takes a moment may take several seconds.
 expect.set_options(timeout=30_000)
@@ -100,7 +105,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture
 def context(chromium: Browser) -> Iterator[BrowserContext]:
     with contextlib.closing(
-        chromium.new_context(viewport={"width": WIDE[0], "height": WIDE[1]}, permissions=["camera"])
+        chromium.new_context(viewport=LAPTOP, permissions=["camera", "clipboard-read", "clipboard-write"])
     ) as context:
         context.set_default_timeout(30_000)
         yield context
@@ -109,24 +114,73 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
 @pytest.fixture
 def tab(context: BrowserContext, page_url: str) -> Page:
     """A tab on the first page, the notice acknowledged."""
-    tab = context.new_page()
+    return begin(context.new_page(), page_url)
+
+
+def begin(tab: Page, page_url: str) -> Page:
+    """Go to the page and acknowledge the notice, and wait until it takes photos."""
     tab.goto(page_url)
     tab.get_by_role("button", name="I understand").click()
-    tab.get_by_text("choose them, drop them here").wait_for()
+    tab.locator("section[role=group]").wait_for()  # the uploader is watched
     return tab
 
 
-def screenshot(tab: Page, name: str) -> None:
-    """The whole page as a picture; Streamlit scrolls inside the window, so the window is made as tall as the page."""
+def screenshot(tab: Page, name: str, *, whole: bool = True) -> None:
+    """The page, or only the window, as a picture in light and one in dark.
+
+    Streamlit scrolls inside the window, so for the whole page the window is made as tall as it is.
+    """
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     size = tab.viewport_size
     assert size is not None
-    height = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-    tab.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
-    tab.screenshot(path=SCREENSHOTS / f"{name}.png", animations="disabled")
+    if whole:
+        height = tab.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+        tab.set_viewport_size({"width": size["width"], "height": max(height, size["height"])})
+    for scheme in SCHEMES:
+        tab.emulate_media(color_scheme=scheme)
+        tab.wait_for_function("scheme => matchMedia(`(prefers-color-scheme: ${scheme})`).matches", arg=scheme)
+        tab.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", animations="disabled")
+    tab.emulate_media(color_scheme="light")
     tab.set_viewport_size(size)
 
 
 def choose(tab: Page, *photos: Path) -> None:
     """Give the photos to the uploader, as choosing them in the dialog does."""
     tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(list(photos))
+
+
+def go(tab: Page, name: str) -> None:
+    """To another page, by its link."""
+    tab.get_by_role("link", name=name).first.click()
+
+
+def unfold(tab: Page) -> None:
+    """Open what folds after an upload."""
+    tab.get_by_text("More photos, samples and settings").click()
+
+
+def settled(tab: Page) -> None:
+    """Wait until nothing is being drawn."""
+    tab.locator("[data-test-script-state=notRunning]").wait_for()
+
+
+def cards(tab: Page) -> Locator:
+    """The cards of the shown photo's faces."""
+    return tab.get_by_role("list", name="Faces").get_by_role("listitem")
+
+
+def titles(tab: Page) -> list[str]:
+    """What the cards say first, such as `1 · Happy 85%`."""
+    return [" ".join(card.get_by_role("button").inner_text().split()) for card in cards(tab).all()]
+
+
+def violations(tab: Page) -> list[str]:
+    """What axe-core finds with all its rules, a line each."""
+    tab.mouse.move(0, 0)  # a tooltip is no part of the page
+    settled(tab)
+    found = Axe().run(tab).response["violations"]
+    return [
+        f"{rule['id']}: {rule['help']}: {node['target']} {node['any'][0]['message'] if node['any'] else ''}"
+        for rule in found
+        for node in rule["nodes"]
+    ]

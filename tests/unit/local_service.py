@@ -83,6 +83,8 @@ class Answering(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(self.server.body)
 
+    do_PUT = do_POST  # what `curl -T` sends
+
     def log_message(self, *_: object) -> None:
         pass
 

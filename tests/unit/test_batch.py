@@ -78,11 +78,10 @@ def test_a_photo_cut_between_its_faces_is_done_again_whole(service: Service, fol
     out = tmp_path / "results.csv"
     client = EmotionClient(service.url)
     batch.analyse_folder(client, folder, out, 1)
-    whole = out.read_text(encoding="utf-8")
-    lines = whole.splitlines(keepends=True)
+    lines, before = out.read_text(encoding="utf-8").splitlines(keepends=True), read(out)
     out.write_text("".join(lines[:4]) + lines[4][:12], encoding="utf-8")
     batch.analyse_folder(client, folder, out, 1)
-    assert out.read_text(encoding="utf-8") == whole
+    assert [row | {"round_trip_ms": ""} for row in read(out)] == [row | {"round_trip_ms": ""} for row in before]
 
 
 def test_failed_photos_are_tried_again(service: Service, folder: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def test_reliability() -> None:
 
 
 def test_confusion() -> None:
-    cells = charts.confusion(SHOWN).to_dict()["data"]["values"]
+    cells = charts.confusion(SHOWN, dark=False).to_dict()["data"]["values"]
     assert [each["faces"] for each in cells] == [count for row in REPORT["confusion_matrix"] for count in row]
     by_label = {label: sum(each["share"] for each in cells if each["true"] == label) for label in REPORT["per_class"]}
     np.testing.assert_allclose(list(by_label.values()), 1, atol=1e-3)

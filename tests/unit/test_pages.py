@@ -1,8 +1,13 @@
 """Every page through Streamlit's AppTest, against a real local HTTP server."""
 
+import io
+import json
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
+from PIL import Image
 from prometheus_client import REGISTRY
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
@@ -12,7 +17,7 @@ from client.report import load_compression, load_peer_stress, load_report, load_
 from client.results import EMOTIONS
 from client.samples import FOLDER, samples
 from client.settings import Settings
-from tests.conftest import ROOT, photo_bytes
+from tests.conftest import ROOT, encoded, photo_bytes
 from tests.unit.local_service import Service, analysis, face
 
 APP = ROOT / "client" / "app.py"
@@ -42,8 +47,33 @@ def switch(page: AppTest, name: str) -> AppTest:
     return page
 
 
+def given(page: AppTest, key: str) -> dict[str, Any]:
+    """What the component in the browser was given."""
+    found = [part.proto for part in page.get("bidi_component") if part.proto.id.endswith(f"-{key}")]
+    assert len(found) == 1
+    data: dict[str, Any] = json.loads(found[0].json)
+    return data
+
+
+def shown(page: AppTest, key: str = "photo") -> dict[str, Any]:
+    """The shown photo and its faces."""
+    return given(page, f"faces in {key}")
+
+
+def read(page: AppTest) -> list[str]:
+    """The faces of the shown photo, as their cards are titled."""
+    return [f"{face['number']} · {face['emotion']} {face['confidence']}" for face in shown(page)["faces"]]
+
+
+def tiles(page: AppTest) -> list[str]:
+    """The gallery, the shown photo in brackets."""
+    data = given(page, "gallery")
+    names = [(tile["id"] == data["shown"], tile["name"]) for tile in data["tiles"]]
+    return [f"[{name}]" if is_shown else name for is_shown, name in names]
+
+
 def texts(page: AppTest) -> str:
-    elements = [*page.markdown, *page.caption, *page.error, *page.info, *page.title, *page.subheader, *page.success]
+    elements = [*page.markdown, *page.caption, *page.error, *page.info, *page.title, *page.header, *page.success]
     return "\n".join([*(element.value for element in elements), *(element.proto.body for element in page.get("html"))])
 
 
@@ -68,45 +98,101 @@ def test_nothing_can_be_uploaded_before_the_notice_is_acknowledged(
 def test_an_uploaded_photo_shows_its_faces_and_the_time(page: AppTest) -> None:
     upload_one(page, photo_bytes("smiling"))
     assert not page.exception
-    assert "**1 · Happy** — 90% confident" in texts(page)
-    assert "1 face · answered in" in texts(page)
-    assert "answered in" in texts(page)
-    for label in EMOTIONS:
-        assert f"<span>{label}</span>" in texts(page)
+    assert read(page) == ["1 · happy 90%"]
+    assert "1 face · **" in texts(page) and "ms** · model 1.0.0" in texts(page)
+    (face,) = shown(page)["faces"]
+    assert {bar["name"] for bar in face["bars"]} == set(EMOTIONS)
+    assert shown(page)["description"] == "The photo with 1 marked face. Face 1: happy, 90%"
 
 
-def test_the_annotated_photo_is_described_for_people_who_cannot_see_it(page: AppTest) -> None:
+def test_what_the_network_sees_is_shown_on_request(page: AppTest) -> None:
     upload_one(page, photo_bytes("smiling"))
-    described = [image.proto.imgs[0].alt for image in page.get("image")]
-    assert "The photo with 1 marked face. Face 1: happy, 90%" in described
-    assert "Face 1" in described
+    assert shown(page)["faces"][0]["seen"] is None
+    page.toggle[0].set_value(True).run()
+    assert shown(page)["faces"][0]["seen"].startswith("data:image/png;base64,")
+
+
+def test_how_often_such_faces_are_right_is_said_only_by_the_report_of_this_model(
+    page: AppTest, service: Service
+) -> None:
+    upload_one(page, photo_bytes("smiling"))
+    assert shown(page)["faces"][0]["notes"] == []
+    report = load_report(Settings().reports)
+    assert report is not None
+    model = {"name": "emotion", "version": report.model.version}
+    service.answer(200, analysis(face()) | {"model": model})
+    upload_one(page, photo_bytes("serious"))
+    button(page, "Next").click().run()
+    assert "of 100 cases" in shown(page)["faces"][0]["notes"][0]
 
 
 def test_below_the_threshold_a_face_is_uncertain(page: AppTest, service: Service) -> None:
     service.answer(200, analysis(face(confidence=0.45)))
     upload_one(page, photo_bytes("smiling"))
-    assert "**1 · Happy** — 45% confident" in texts(page)
+    assert read(page) == ["1 · happy 45%"]
     page.slider[0].set_value(50).run()
-    assert "**1 · Uncertain** — most likely happy, 45%" in texts(page)
+    assert read(page) == ["1 · uncertain 45%"]
+    assert shown(page)["faces"][0]["notes"][0] == "Most likely happy, 45%."
     assert service.requests == 1, "nothing was sent again"
 
 
-def test_one_of_several_faces_can_be_looked_at(page: AppTest, service: Service) -> None:
-    service.answer(200, analysis(face(), face("sad", x=20.0)))
-    upload_one(page, photo_bytes("smiling"))
-    assert "**1 · Happy**" in texts(page) and "**2 · Sad**" in texts(page)
-    page.button_group[1].set_value(2).run()
-    assert "**1 · Happy**" not in texts(page) and "**2 · Sad**" in texts(page)
+def numbered(count: int) -> list[tuple[str, bytes]]:
+    return [(f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(count)]
 
 
-def test_many_photos_have_a_table_and_one_is_shown(page: AppTest, service: Service) -> None:
-    upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(5)))
+def test_many_photos_have_a_gallery_and_one_is_shown(page: AppTest, service: Service) -> None:
+    upload(page, *numbered(5))
     assert not page.exception
     assert service.requests == 5
-    assert {metric.label: metric.value for metric in page.metric} == {"Photos": "5", "Faces": "5", "Not analysed": "0"}
+    assert "**5 photos · 5 faces**" in texts(page)
+    assert "All faces: happy 5 of 5" in texts(page)
+    assert tiles(page) == ["[0.jpg]", "1.jpg", "2.jpg", "3.jpg", "4.jpg"]
     assert list(page.dataframe[0].value["expressions"]) == ["happy"] * 5
-    page.selectbox(key="shown").set_value(3).run()
+    button(page, "Next").click().run()
+    assert tiles(page) == ["0.jpg", "[1.jpg]", "2.jpg", "3.jpg", "4.jpg"]
+    assert "**2 of 5**" in texts(page)
     assert service.requests == 5, "looking at another photo sends nothing"
+
+
+def test_gallery_and_table_are_filtered_and_sorted_alike(page: AppTest, service: Service) -> None:
+    refused = (400, {"error": {"code": "truncated_image", "message": "the JPEG file ends early"}})
+    answers = {
+        "b.jpg": (200, analysis(face())),
+        "a.jpg": (200, analysis(face("sad", 0.6), face("happy", 0.3))),
+        "d.jpg": (200, analysis()),
+        "c.jpg": refused,
+    }
+    for number, (name, answer) in enumerate(answers.items()):
+        service.answer(*answer)
+        upload_one(page, photo_bytes("smiling") + bytes([number]), name)
+    assert "**4 photos · 3 faces**" in texts(page)
+    assert "All faces: happy 1 of 3, sad 1 of 3, uncertain 1 of 3" in texts(page)
+
+    def wanted(*kinds: str) -> list[str]:
+        page.button_group(key="only").set_value(list(kinds)).run()
+        names = [name.strip("[]") for name in tiles(page)] if page.get("bidi_component")[1:] else []
+        assert list(page.dataframe[0].value["file"]) == names, "they never disagree"
+        return names
+
+    assert wanted() == ["b.jpg", "a.jpg", "d.jpg", "c.jpg"]
+    assert wanted("happy") == ["b.jpg"]
+    assert wanted("uncertain") == ["a.jpg"]
+    assert wanted("no face", "not read") == ["d.jpg", "c.jpg"]
+    orders = {"By name": "abcd", "Most faces first": "abdc", "Least sure first": "dcab", "As they came": "badc"}
+    wanted()
+    for order, names in orders.items():
+        page.selectbox(key="order").set_value(order).run()
+        assert wanted() == [f"{name}.jpg" for name in names], order
+    assert "not read: The end of this file is missing" in list(page.dataframe[0].value["expressions"])
+
+
+def test_two_photos_are_compared(page: AppTest) -> None:
+    upload(page, *numbered(3))
+    compared = page.selectbox(key="compared")
+    compared.set_value(list(page.session_state["photos"])[2]).run()
+    assert not page.exception
+    assert len(shown(page)["faces"]) == len(shown(page, "other photo")["faces"]) == 1
+    assert r"**3 · 2\.jpg**" in texts(page)
 
 
 def test_work_is_kept_on_other_pages_and_in_other_ways_of_giving_photos(page: AppTest, service: Service) -> None:
@@ -114,13 +200,13 @@ def test_work_is_kept_on_other_pages_and_in_other_ways_of_giving_photos(page: Ap
     page.slider[0].set_value(60).run()
     switch(page, "privacy")
     switch(page, "analyse")
-    assert "**1 · Happy**" in texts(page) and page.slider[0].value == 60
+    assert read(page) == ["1 · happy 90%"] and page.slider[0].value == 60
     sample_button(page, "Grace Hopper").click().run()
     page.button_group[0].set_value("Camera").run()
     switch(page, "service")
     switch(page, "analyse")
     assert page.button_group[0].value == "Camera"
-    assert list(page.dataframe[0].value["file"]) == ["photo.jpg", "Grace-Hopper.jpg"]
+    assert tiles(page) == ["photo.jpg", "[Grace-Hopper.jpg]"]
     assert service.requests == 2, "each photo was sent once"
 
 
@@ -131,28 +217,56 @@ def test_everything_is_cleared_at_once(page: AppTest) -> None:
     assert not page.session_state["photos"] and not page.session_state["outcomes"]
     assert "an example" in texts(page)
     assert page.file_uploader, "the notice stays acknowledged"
-    assert "**1 · Happy**" not in texts(page)
+    assert len(shown(page)["faces"]) == 2, "the example"
 
 
-def test_one_photo_is_removed_and_its_neighbour_stays(page: AppTest, service: Service) -> None:
-    upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
-    page.selectbox(key="shown").set_value(1).run()
+def test_one_photo_is_removed_and_its_follower_takes_its_place(page: AppTest, service: Service) -> None:
+    upload(page, *numbered(4))
+    button(page, "Next").click().run()
     button(page, "Remove this photo").click().run()
-    assert list(page.dataframe[0].value["file"]) == ["0.jpg", "2.jpg"]
-    assert page.selectbox(key="shown").value == 1, "its follower takes its place"
+    assert tiles(page) == ["0.jpg", "[2.jpg]", "3.jpg"]
+    button(page, "Next").click().run()
+    button(page, "Remove this photo").click().run()
+    assert tiles(page) == ["0.jpg", "[2.jpg]"], "the last one has none"
     assert len(page.session_state["photos"]) == len(page.session_state["outcomes"]) == 2
     for _ in range(2):
         button(page, "Remove this photo").click().run()
     assert not page.exception
     assert not page.session_state["photos"] and not page.session_state["outcomes"]
-    assert service.requests == 3, "nothing was sent again"
+    assert service.requests == 4, "nothing was sent again"
+
+
+def test_all_that_failed_is_tried_again_at_once(page: AppTest, service: Service) -> None:
+    service.busy = 2
+    upload(page, *numbered(4))
+    assert "2 of 4 photos could not be read." in texts(page)
+    button(page, "Try again").click().run()
+    assert "could not be read" not in texts(page)
+    assert service.requests == 6, "those that were read are not sent again"
+    assert list(page.dataframe[0].value["expressions"]) == ["happy"] * 4
 
 
 def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("client.session.MOST_PHOTOS", 2)
     upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
-    assert "1 photo was not taken: at most 2 photos" in page.warning[0].value
+    assert page.warning[0].value.startswith(r"- 2\.jpg\: there is no room\; at most 2 photos")
     assert len(page.session_state["photos"]) == 2
+
+
+def test_photos_in_a_zip_are_read_and_others_named(page: AppTest) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("trip/a.jpg", photo_bytes("smiling"))
+        archive.writestr("trip/b.jpg", photo_bytes("serious"))
+    upload(page, ("trip.zip", file.getvalue()), ("broken.zip", b"no zip"))
+    assert not page.exception
+    assert tiles(page) == ["[a.jpg]", "b.jpg"]
+    assert page.warning[0].value == r"- broken\.zip\: this file is damaged\."
+
+
+def test_of_a_moving_picture_it_is_said_that_only_the_first_is_read(page: AppTest, smiling: Image.Image) -> None:
+    upload_one(page, encoded(smiling, "GIF", save_all=True, append_images=[smiling.rotate(90)]), "moving.gif")
+    assert "Only the first picture in this file was read." in texts(page)
 
 
 def button(page: AppTest, label: str) -> Button:
@@ -177,7 +291,7 @@ REFUSALS = {
 @pytest.mark.parametrize(
     ("refusal", "message", "advice"),
     [
-        ("broken", "The JPEG file ends early.", "Try another photo"),
+        ("broken", "The end of this file is missing.", "Try another photo"),
         ("busy", "The service is overloaded or restarting (status 503).", "Wait a few seconds"),
         ("token", "The service refused the token (status 401).", "EMOTION_TOKEN"),
         ("large", "The file is larger than the service accepts.", "16 MB"),
@@ -202,7 +316,7 @@ def test_trying_again_after_an_outage_answers(page: AppTest, service: Service) -
     assert "overloaded" in page.error[0].value
     button(page, "Try again").click().run()
     assert not page.error
-    assert "**1 · Happy**" in texts(page)
+    assert read(page) == ["1 · happy 90%"]
 
 
 def test_a_photo_that_only_the_service_can_read_is_explained(page: AppTest) -> None:
@@ -220,7 +334,7 @@ def test_a_server_away_is_shown_with_what_to_do(monkeypatch: pytest.MonkeyPatch)
     assert not page.exception
     assert "make run" in page.error[0].value
     switch(page, "service")
-    assert "no connection" in page.error[0].value
+    assert "no connection" in page.error[0].value and "127.0.0.1" not in page.error[0].value
 
 
 def sample_button(page: AppTest, title: str) -> Button:
@@ -231,7 +345,7 @@ def test_an_example_stands_there_without_the_service(service: Service, monkeypat
     monkeypatch.setenv("EMOTION_SERVER", service.url)
     page = AppTest.from_file(str(APP), default_timeout=30).run()
     assert "2 faces, largest first · an example, read beforehand" in texts(page)
-    assert "**1 · Neutral**" in texts(page) and "**2 · Happy**" in texts(page)
+    assert [line.rpartition(" ")[0] for line in read(page)] == ["1 · neutral", "2 · happy"]
     assert service.requests == 0
 
 
@@ -242,7 +356,7 @@ def test_a_sample_needs_no_notice_and_no_photo_of_ones_own(service: Service, mon
     assert not page.exception and not page.file_uploader
     sample = samples()["Grace Hopper"]
     assert service.received == prepare(sample.path.name, sample.path.read_bytes()).data
-    assert "**1 · Happy**" in texts(page) and "an example" not in texts(page)
+    assert read(page) == ["1 · happy 90%"] and "an example" not in texts(page)
     assert "Source: United States Navy" in sample_button(page, "Grace Hopper").help
     button(page, "I understand").click().run()
     upload_one(page, photo_bytes("smiling"))
@@ -326,6 +440,20 @@ def test_the_service_page_shows_health_and_this_sessions_times(page: AppTest, se
     service.healthy = False
     page.button[0].click().run()
     assert "Not healthy" in page.error[0].value
+
+
+def test_the_api_page_has_the_request_just_made_and_its_answer(page: AppTest, service: Service) -> None:
+    switch(page, "api")
+    assert "curl -T photo.jpg" in page.code[0].value
+    switch(page, "analyse")
+    page.selectbox(key="detail").set_value("thorough").run()
+    upload_one(page, photo_bytes("smiling"), "me & you.jpg")
+    switch(page, "api")
+    curl, python, javascript, answer = (each.value for each in page.code)
+    assert curl == f"curl -T 'me & you.jpg' '{service.url}/predictions/emotion?detail=standard'"
+    assert "'me & you.jpg'" in python and '"me & you.jpg"' in javascript
+    assert json.loads(answer) == json.loads(service.body)
+    assert page.get("download_button")[0].proto.label == "OpenAPI document"
 
 
 def test_privacy_has_the_full_text(page: AppTest) -> None:

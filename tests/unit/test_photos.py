@@ -1,18 +1,15 @@
-"""Drawing on photos, preparing them, and writing results down."""
+"""Drawing on photos and preparing them."""
 
 import base64
-import csv
 import io
-import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from client import drawing
-from client.api import Answer, ImageRefused
 from client.photos import LARGEST_SIDE, prepare
-from client.results import COLUMNS, EMOTIONS, UNCERTAIN, Outcome, shown_emotion, to_csv, to_json, to_png
+from client.results import UNCERTAIN, shown_emotion
 from emotion.contract import Analysis, Face
 from tests.conftest import encoded, photo_bytes
 from tests.unit.local_service import analysis, face
@@ -37,16 +34,6 @@ def test_boxes_and_labels_are_drawn_at_any_size(size: tuple[int, int]) -> None:
     assert (np.asarray(photo) == 255).all(), "the photo itself is left alone"
 
 
-def test_a_large_photo_is_shown_smaller_with_its_boxes_in_place() -> None:
-    photo = Image.new("RGB", (4000, 3000), "white")
-    (one,) = parsed(face(x=2000, y=1500, width=400, height=600))
-    shown = np.asarray(drawing.annotate(photo, (one,), longest=800))
-    assert shown.shape[:2] == (600, 800)
-    coloured = np.argwhere((shown == drawing.COLOURS["happy"]).all(axis=2))
-    assert coloured[:, 0].max() == pytest.approx(420, abs=3)
-    assert coloured[:, 1].max() == pytest.approx(480, abs=3)
-
-
 def test_labels_of_neighbours_do_not_cover_each_other() -> None:
     photo = Image.new("RGB", (600, 400), "white")
     near = parsed(face(x=200, y=150, width=60, height=80), face(x=280, y=150, width=60, height=80))
@@ -56,20 +43,12 @@ def test_labels_of_neighbours_do_not_cover_each_other() -> None:
     assert ink == pytest.approx(single, rel=0.02)
 
 
-def test_a_crop_over_the_edge_is_still_square() -> None:
-    photo = Image.new("RGB", (100, 100))
-    (at_the_edge,) = parsed(face(x=-20, y=70, width=50, height=60))
-    assert drawing.face_crop(photo, at_the_edge).size == (160, 160)
-
-
-def test_one_face_in_focus_is_the_only_one_that_is_bright_and_labelled() -> None:
-    photo = Image.new("RGB", (600, 400), "white")
-    pair = parsed(face(x=50, y=150, width=100, height=120), face("sad", x=400, y=150, width=100, height=120))
-    drawn = np.asarray(drawing.annotate(photo, pair, focus=2))
-    assert (drawn[200, 450] == 255).all(), "inside the face in focus"
-    assert (drawn[200, 100] < 128).all(), "inside the other one"
-    assert (drawn == drawing.COLOURS["sad"]).all(axis=2).any()
-    assert not (drawn == drawing.COLOURS["happy"]).all(axis=2).any()
+def test_a_label_that_would_hide_a_face_shrinks_to_its_number() -> None:
+    photo = Image.new("RGB", (400, 400), "white")
+    crowd = [face(x=x, y=y, width=38, height=38) for x in range(0, 400, 40) for y in range(0, 400, 40)]
+    drawn = np.asarray(drawing.annotate(photo, parsed(*crowd)))
+    dark = (drawn == drawing.PAPER).all(axis=2)
+    assert dark[150:250, 150:250].mean() < 0.5, "a full label would cover its neighbours"
 
 
 def test_an_uncertain_face_is_labelled_so() -> None:
@@ -100,7 +79,7 @@ def test_a_small_photo_without_metadata_is_sent_as_it_is(smiling: Image.Image) -
     assert photo.scale == 1.0
     assert photo.thumbnail is not None
     small = Image.open(io.BytesIO(base64.b64decode(photo.thumbnail.partition(",")[2])))
-    assert max(small.size) == 96
+    assert max(small.size) == 192
 
 
 def test_a_phones_photo_is_sent_upright_smaller_and_without_its_metadata(smiling: Image.Image) -> None:
@@ -159,37 +138,38 @@ def test_what_cannot_be_read_is_left_to_the_service(data: bytes) -> None:
     assert photo.thumbnail is None
 
 
-def outcomes() -> list[Outcome]:
-    answer = Answer(Analysis.model_validate(analysis(face("sad"), face("happy", 0.8))), 0.03, 0.001, "id")
-    photo = prepare("a, b.jpg", photo_bytes("serious"))
-    halved = Outcome(type(photo)("half.jpg", photo.data, 0.5, photo.thumbnail), answer)
-    refused = Outcome(prepare("bad.jpg", b"x"), ImageRefused("truncated_image", "ends early"))
-    empty = Answer(Analysis.model_validate(analysis()), 0.03, 0.001, "id")
-    return [Outcome(photo, answer), halved, refused, Outcome(photo, empty)]
+@pytest.mark.parametrize("kind", ["GIF", "AVIF"])
+def test_kinds_that_the_service_does_not_read_are_sent_as_jpeg(smiling: Image.Image, kind: str) -> None:
+    photo = prepare("other", encoded(smiling, kind))
+    assert Image.open(io.BytesIO(photo.data)).format == "JPEG"
+    assert (photo.scale, photo.size, photo.first_of_several) == (1.0, smiling.size, False)
 
 
-def test_results_as_csv_have_a_line_a_face_in_pixels_of_the_persons_photo() -> None:
-    rows = list(csv.DictReader(io.StringIO(to_csv(outcomes()).decode())))
-    assert tuple(rows[0]) == COLUMNS
-    assert [(row["file"], row["status"], row["face"], row["emotion"]) for row in rows] == [
-        ("a, b.jpg", "ok", "1", "sad"),
-        ("a, b.jpg", "ok", "2", "happy"),
-        ("half.jpg", "ok", "1", "sad"),
-        ("half.jpg", "ok", "2", "happy"),
-        ("bad.jpg", "truncated_image", "", ""),
-        ("a, b.jpg", "no_face", "", ""),
-    ]
-    assert float(rows[2]["x"]) == 2 * float(rows[0]["x"])
-    assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1)
+def test_of_a_moving_picture_the_first_one_is_sent_and_that_is_known(smiling: Image.Image) -> None:
+    more = {"save_all": True, "append_images": [Image.new("RGB", smiling.size)]}
+    photo = prepare("moving.gif", encoded(smiling, "GIF", **more))
+    assert photo.first_of_several
+    assert np.asarray(photo.picture()).mean() == pytest.approx(np.asarray(smiling).mean(), abs=5)
 
 
-def test_results_as_json_say_the_same_and_which_model_answered() -> None:
-    content = json.loads(to_json(outcomes()))
-    assert [len(entry["results"]) for entry in content] == [2, 2, 1, 1]
-    assert content[0]["model"]["version"] == "1.0.0"
-    assert content[2]["results"][0]["message"] == "ends early"
+def test_other_kinds_are_not_even_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow would start Ghostscript for PostScript."""
+    data = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 100 100\n"
+    monkeypatch.setattr("PIL.EpsImagePlugin.EpsImageFile._open", lambda _: pytest.fail("tried"))
+    assert prepare("photo.jpg", data).thumbnail is None
 
 
-def test_the_annotated_picture_is_a_png(smiling: Image.Image) -> None:
-    picture = Image.open(io.BytesIO(to_png(smiling)))
-    assert picture.format == "PNG" and picture.size == smiling.size
+def test_the_size_of_ones_own_photo_is_that_of_the_upright_one(smiling: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    photo = prepare("turned.jpg", encoded(smiling.resize((3000, 2000)), "JPEG", exif=exif))
+    assert photo.size == (2000, 3000) == photo.own_picture().size
+
+
+def test_a_browser_gets_the_file_that_was_sent_or_a_jpeg_where_that_is_much_smaller(smiling: Image.Image) -> None:
+    photo = prepare("small.png", encoded(smiling))
+    assert photo.to_show() == f"data:image/png;base64,{base64.b64encode(photo.data).decode()}"
+    noise = np.random.default_rng(1).integers(0, 255, (1024, 1024, 3), dtype=np.uint8)
+    large = prepare("large.png", encoded(Image.fromarray(noise)))
+    assert large.to_show().startswith("data:image/jpeg;base64,")
+    assert len(large.to_show()) < len(large.data)

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from client.samples import EXAMPLE, example_path
-from emotion.alignment import Framing, Landmarks, crop, extract_square
+from emotion.alignment import Landmarks, crop, extract_square
 from emotion.contract import STAGES, STANDARD, Analysis, Detail
 from emotion.detection import Detection
 from emotion.errors import InvalidImage, UnsupportedFormat
+from emotion.framing import Framing
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
 from emotion.pyramid import Pyramid

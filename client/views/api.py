@@ -1,0 +1,61 @@
+"""The same from a program: the latest request as code, its answer, and the API's description."""
+
+import json
+
+import streamlit as st
+
+from client import charts, examples, session
+from client.api import Answer
+from emotion import openapi
+from emotion.contract import STANDARD
+
+
+def show() -> None:
+    """The page."""
+    st.title("The same from your own program")
+    configuration = session.configuration()
+    latest = session.history()[-1] if session.history() else None
+    if latest is None:
+        st.write("This asks the service about a photo. After you have tried one on the page, its own request is here.")
+        file, detail = "photo.jpg", STANDARD
+    else:
+        file, detail = _name(latest), latest.analysis.detail
+        st.write(f"The request that this page made last, for {len(latest.analysis.faces)} faces in one photo:")
+    ways = examples.examples(configuration, file, detail)
+    for tab, way in zip(st.tabs([way.name for way in ways]), ways, strict=True):
+        with tab:
+            st.code(way.code, language=None, wrap_lines=True)  # in colours it would be hard to read
+    if examples.public_address(configuration) == examples.PLACEHOLDER:
+        st.caption("Put the address of your own service in place of the example's.")
+    if latest is not None:
+        _answer(latest)
+    _description()
+
+
+def _name(answer: Answer) -> str:
+    """Of the photo that was answered so, or a stand-in if it is gone."""
+    found = (outcome.photo.name for outcome in session.outcomes().values() if outcome.answer is answer)
+    return next(found, "photo.jpg")
+
+
+def _answer(answer: Answer) -> None:
+    st.header("Its answer")
+    st.write(f"After {answer.round_trip * 1000:.0f} ms, of which:")
+    st.altair_chart(charts.round_trips([answer]), alt="Milliseconds of each part of the round trip")
+    with st.container(height=420):
+        st.code(json.dumps(json.loads(answer.body), indent=2), language=None)
+
+
+def _description() -> None:
+    st.header("The whole API")
+    st.write(
+        "Fields may be added in later versions, never renamed or removed. The OpenAPI document says what may be sent, "
+        "what is answered, and what can go wrong; programs can be generated from it."
+    )
+    document = openapi.text()
+    st.download_button("OpenAPI document", document, "openapi.json", "application/json", on_click="ignore")
+    with st.expander("Read it here"):
+        st.json(document, expanded=2)
+
+
+show()

@@ -1,0 +1,94 @@
+"""What the page says of faces, answers and errors, in the words that people use."""
+
+import re
+from collections.abc import Sequence
+
+from client.api import ServiceError
+from client.photos import Photo
+from client.report import Report
+from client.results import UNCERTAIN, shown_emotion, why_unreliable
+from emotion.contract import Analysis, Face
+
+RUNNER_UP = 0.2
+"""The share from which on the second most probable emotion is named."""
+
+TURNS = {90: "a quarter turn to the right", 180: "upside down", 270: "a quarter turn to the left"}
+
+
+def percent(share: float) -> str:
+    """The one style of percents: without decimals where a person reads a face."""
+    return f"{share:.0%}"
+
+
+def of_face(face: Face, threshold: float, report: Report | None) -> list[str]:
+    """What to know before believing the answer about a face: a sentence each."""
+    said = []
+    shown = shown_emotion(face, threshold)
+    ranked = sorted(face.probabilities.items(), key=lambda pair: pair[1], reverse=True)
+    also = [f"{name}, {percent(share)}" for name, share in ranked[1:2] if share >= RUNNER_UP]
+    if face.emotion is None:
+        said.append("The service's policy withholds the emotion.")
+    elif shown == UNCERTAIN:
+        said.append(f"Most likely {face.emotion}, {percent(face.confidence)}{'; or ' + also[0] if also else ''}.")
+    elif also:
+        said.append(f"Could also be {also[0]}.")
+    if not face.reliable:
+        said.append(f"Not reliable: the face is {why_unreliable(face)}.")
+    elif report is not None and (right := report.right_at(face.confidence)) is not None:
+        said.append(f"Faces read like this are right in {round(right * 100)} of 100 cases.")
+    return said
+
+
+def of_photo(faces: Sequence[Face], threshold: float) -> str:
+    """The annotated photo for people who cannot see it."""
+    if not faces:
+        return "The photo; no face was found"
+    found = [
+        f"Face {number}: {shown_emotion(face, threshold)}, {percent(face.confidence)}"
+        for number, face in enumerate(faces, start=1)
+    ]
+    return f"The photo with {len(found)} marked face{'s' if len(found) > 1 else ''}. {'; '.join(found)}"
+
+
+def count_of(faces: Sequence[Face]) -> str:
+    """How many faces there are."""
+    if not faces:
+        return "No face"
+    return "1 face" if len(faces) == 1 else f"{len(faces)} faces, largest first"
+
+
+def of_answer(analysis: Analysis, photo: Photo) -> str:
+    """What else there is to know of how the photo was read; "" if nothing."""
+    remarks = []
+    if photo.first_of_several:
+        remarks.append("Only the first picture in this file was read.")
+    if analysis.turned:
+        remarks.append(f"The faces were read with the photo turned: {TURNS[analysis.turned]}.")
+    if analysis.left_out:
+        remarks.append(f"{analysis.left_out} smaller faces were found and not read.")
+    return " ".join(remarks)
+
+
+REFUSED = {
+    "empty_body": "This file is empty",
+    "truncated_image": "The end of this file is missing",
+    "unsupported_format": "This is no photo that can be read",
+}
+"""By `code`. The service's messages are for programmers; these are for the person who chose the file."""
+
+FAILED = {
+    "away": "There is no connection to the service",
+    "redirected": "The service is not at the address that this page was given",
+}
+"""By `outcome`; the messages name addresses that are nobody's business."""
+
+
+def of_error(error: ServiceError) -> str:
+    """What went wrong, without a full stop at its end."""
+    message = REFUSED.get(error.code) or FAILED.get(error.outcome) or str(error)
+    return message[:1].upper() + message[1:]
+
+
+def plain(name: str) -> str:
+    """A file's name in Markdown, with nothing in it that would mean something there."""
+    return re.sub(r"([^\w\s])", r"\\\1", name)

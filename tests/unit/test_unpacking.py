@@ -1,0 +1,68 @@
+"""Photos come out of a ZIP file within bounds; what cannot be taken is named with why."""
+
+import io
+import struct
+import zipfile
+
+import pytest
+
+from client.unpacking import LARGEST_PHOTO, MOST_TOGETHER, photos_in
+
+
+def zipped(**files: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return file.getvalue()
+
+
+def test_only_photos_come_out_each_under_its_own_name() -> None:
+    data = zipped(
+        **{
+            "trip/a.jpg": b"a",
+            "trip/more/b.PNG": b"b",
+            "trip/notes.txt": b"",
+            "__MACOSX/trip/._a.jpg": b"",
+            "../../etc/c.webp": b"c",
+        }
+    )
+    assert list(photos_in("trip.zip", data)) == [("a.jpg", b"a"), ("b.PNG", b"b"), ("c.webp", b"c")]
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"no zip", "damaged"),
+        (zipped(), "no photo"),
+        (zipped(**{"a.txt": b""}), "no photo"),
+        (zipped()[:-4], "damaged"),
+    ],
+)
+def test_a_file_without_photos_is_named(data: bytes, why: str) -> None:
+    ((name, said),) = photos_in("some.zip", data)
+    assert name == "some.zip" and isinstance(said, str) and why in said
+
+
+def test_a_photo_that_unpacks_to_too_much_is_refused() -> None:
+    large = bytes(LARGEST_PHOTO + 1)
+    (bomb, small) = photos_in("bomb.zip", zipped(**{"a.jpg": large, "b.jpg": b"b"}))
+    assert bomb == ("a.jpg", "it is larger than 50 MB.") and small == ("b.jpg", b"b")
+    ((name, said),) = photos_in(
+        "bomb.zip", zipped(**{f"{n}.jpg": large for n in range(MOST_TOGETHER // len(large) + 1)})
+    )
+    assert (name, said) == ("bomb.zip", "its photos are more than 250 MB together.")
+
+
+def test_a_file_that_claims_less_than_it_holds_is_damaged() -> None:
+    data = bytearray(zipped(**{"a.jpg": bytes(LARGEST_PHOTO + 1)}))
+    at = data.index(b"PK\x01\x02") + 24  # the uncompressed size in the directory
+    data[at : at + 4] = struct.pack("<I", 10)
+    assert list(photos_in("liar.zip", bytes(data))) == [("a.jpg", "this file is damaged.")]
+
+
+def test_an_encrypted_photo_is_named() -> None:
+    data = bytearray(zipped(**{"a.jpg": b"a"}))
+    for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + offset] |= 1
+    assert list(photos_in("secret.zip", bytes(data))) == [("a.jpg", "it is encrypted.")]

@@ -1,0 +1,68 @@
+"""What the page says of a face and of an error, in people's words."""
+
+import pytest
+
+from client.api import ImageRefused, Redirected, ServerAway, ServerBusy, ServiceError
+from client.report import Report, load_report
+from client.settings import Settings
+from client.words import of_error, of_face, plain
+from emotion.contract import Analysis, Face
+from tests.unit.local_service import analysis, face
+
+
+def one(**changes: object) -> Face:
+    confidence = changes.pop("confidence", 0.9)
+    assert isinstance(confidence, float)
+    (found,) = Analysis.model_validate(analysis(face(confidence=confidence) | changes)).faces
+    return found
+
+
+@pytest.fixture
+def report() -> Report:
+    report = load_report(Settings().reports)
+    assert report is not None
+    return report
+
+
+def test_how_often_such_faces_are_right_comes_from_the_report(report: Report) -> None:
+    for each in report.reliability:
+        if each.accuracy_interval:
+            said = of_face(one(confidence=each.confidence), 0.0, report)
+            assert said[-1] == f"Faces read like this are right in {round(each.accuracy * 100)} of 100 cases."
+    assert of_face(one(confidence=0.15), 0.0, report) == [], "too few faces were read so"
+    assert of_face(one(), 0.4, None) == []
+
+
+def test_the_runner_up_is_named_where_it_is_near() -> None:
+    near = {"happy": 0.5, "neutral": 0.44, "sad": 0.06}
+    assert of_face(one(confidence=0.5, probabilities=near), 0.4, None) == ["Could also be neutral, 44%."]
+    assert of_face(one(confidence=0.5, probabilities=near), 0.6, None) == ["Most likely happy, 50%; or neutral, 44%."]
+    assert of_face(one(confidence=0.9), 0.4, None) == []
+
+
+def test_an_unreliable_face_says_why_and_promises_nothing(report: Report) -> None:
+    said = of_face(one(reliable=False, reasons=["too_small", "too_blurred"]), 0.4, report)
+    assert said == ["Most likely happy, 90%.", "Not reliable: the face is too small, too blurred."]
+
+
+def test_a_withheld_emotion_is_not_told() -> None:
+    said = of_face(one(emotion=None, probabilities={}, confidence=0.0), 0.4, None)
+    assert said == ["The service's policy withholds the emotion."]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (ImageRefused("empty_body", "the request holds no image; send the bytes"), "This file is empty"),
+        (ImageRefused("image_too_large", "image is 9000×9000"), "Image is 9000×9000"),
+        (ServerAway("no connection to the service at http://10.0.0.7:8080"), "There is no connection to the service"),
+        (Redirected("http://10.0.0.7 answers"), "The service is not at the address that this page was given"),
+        (ServerBusy("the service is overloaded"), "The service is overloaded"),
+    ],
+)
+def test_errors_are_told_to_people_without_internal_addresses(error: ServiceError, said: str) -> None:
+    assert of_error(error) == said
+
+
+def test_a_files_name_means_nothing_in_markdown() -> None:
+    assert plain("a*b_c[1].jpg") == r"a\*b_c\[1\]\.jpg"
