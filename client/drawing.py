@@ -17,19 +17,21 @@ Corners = tuple[float, float, float, float]
 """Left, top, right, bottom."""
 
 
-def annotate(
+def annotate(  # noqa: PLR0913
     image: Image.Image,
     faces: Sequence[Face],
     *,
     threshold: float = 0.0,
     focus: int | None = None,
     longest: int | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Image.Image:
     """A copy of an RGB photo with a numbered, labelled box on every face.
 
     `threshold`: faces whose confidence does not reach it are labelled as uncertain.
     `focus`: the number, from 1, of the one face to label; the rest of the photo is darkened.
     `longest`: scale the copy so that its longest side has at most this many pixels; lines and labels stay readable.
+    `numbers`: of the faces; from 1 if they are not given.
     """
     scale = min(longest / max(image.size), 1.0) if longest else 1.0
     size = (max(round(image.width * scale), 1), max(round(image.height * scale), 1))
@@ -43,7 +45,7 @@ def annotate(
     plates: list[Corners] = []
     numbered = [
         (number, shown_emotion(face, threshold), face, corners)
-        for number, (face, corners) in enumerate(zip(faces, boxes, strict=True), start=1)
+        for number, face, corners in zip(numbers or range(1, len(faces) + 1), faces, boxes, strict=True)
         if focus in {None, number}
     ]
     for _, emotion, _, corners in numbered:
