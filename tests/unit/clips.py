@@ -29,7 +29,8 @@ def clip(frames: Iterable[tuple[float, Image.Image]], kind: str = "mp4", **optio
     """A video file of frames with their times; `options` are the muxer's."""
     file = io.BytesIO()
     with av.open(file, "w", format=kind, options=options) as container:
-        stream: VideoStream = container.add_stream(CODECS[kind], rate=30)
+        stream = container.add_stream(CODECS[kind], rate=30)
+        assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.codec_context.time_base = MILLISECONDS
         stream.codec_context.gop_size = 12
