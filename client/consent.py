@@ -12,9 +12,14 @@ NOTICE = (
 )
 
 
+def is_acknowledged() -> bool:
+    """Whether this session's user has acknowledged the notice."""
+    return bool(st.session_state.get("acknowledged"))
+
+
 def acknowledged() -> bool:
-    """Whether this session's user has acknowledged the notice; shows it until then."""
-    if st.session_state.get("acknowledged"):
+    """The same; shows the notice until then."""
+    if is_acknowledged():
         return True
     with st.container(border=True):
         st.markdown("**Before your first photo**")

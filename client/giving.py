@@ -13,6 +13,9 @@ from client.paste import paste_into_uploader
 from client.samples import samples
 from emotion.contract import ACCEPTED, SUFFIXES, Detail
 
+VIDEO, LIVE = "Video", "Live camera"
+"""Ways to give pictures that move."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -52,22 +55,38 @@ def ways_to_give() -> None:
     acknowledged = consent.acknowledged()
     if acknowledged:
         _own_photos()
-        st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
+        promise("Photos")
     _sample_pictures()
     if acknowledged:
         paste_into_uploader()  # invisible, but it takes its place in the page
 
 
-def _own_photos() -> None:
-    ways = {"Upload": ":material/upload: Upload", "Camera": ":material/photo_camera: Camera"}
-    way = st.segmented_control(
+def promise(what: str) -> None:
+    """What becomes of them."""
+    st.caption(f":material/lock: {what} are processed in memory and discarded: not stored, not logged, not shared.")
+
+
+def choose_way() -> str | None:
+    """The choice where pictures come from; only for those who acknowledged the notice."""
+    icons = {"Upload": "upload", "Camera": "photo_camera", VIDEO: "movie", LIVE: "videocam"}
+    way: str | None = st.segmented_control(
         "Where from",
-        list(ways),
-        format_func=ways.__getitem__,
+        list(icons),
+        format_func=lambda way: f":material/{icons[way]}: {way}",
         label_visibility="collapsed",
         **session.remembered("way", "Upload"),
     )
-    if way == "Camera":
+    return way
+
+
+def moving() -> str | None:
+    """`VIDEO` or `LIVE` if the user chose it: they take the whole page."""
+    way = session.recalled("way") if consent.is_acknowledged() else None
+    return way if way in {VIDEO, LIVE} else None
+
+
+def _own_photos() -> None:
+    if choose_way() == "Camera":
         key = session.fresh_key("camera")
         st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
     else:

@@ -75,6 +75,11 @@ def remembered(name: str, default: object, **options: Any) -> dict[str, Any]:
     return {"key": key, "on_change": keep, **options}
 
 
+def recalled(name: str) -> Any:
+    """What a `remembered` widget was last set to, before it stands on the page."""
+    return st.session_state.get(f"widget {name}", st.session_state.get(f"kept {name}"))
+
+
 def sample() -> str | None:
     """Title of the sample that the user chose."""
     chosen: str | None = st.session_state.get("sample")

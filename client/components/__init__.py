@@ -1,0 +1,1 @@
+"""The page's own parts for the browser: each a folder with its Python, JavaScript and style."""
