@@ -6,7 +6,7 @@ The clock is the frame's number in binary, as black and white fields along the l
 import io
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageOps
+from PIL import Image, ImageDraw
 
 from client.samples import FOLDER
 
@@ -17,23 +17,31 @@ SIZE = (640, 480)
 BITS, FIELD, HEIGHT = 10, 64, 20
 """Fields of the clock, and pixels of each."""
 
-PORTRAITS = ("Eileen-Collins.jpg", "Grace-Hopper.jpg")
+PORTRAITS = {"Eileen-Collins.jpg": (226, 120, 92), "Grace-Hopper.jpg": (267, 221, 185)}
+"""By file: where the middle of the face is, and its width, in pixels. One smiles, one does not."""
+
+FACE, MIDDLE = 160, (320, 220)
+"""Width of each face in the clip, and its place: the same for all, as if one person changed her expression."""
 
 
 def write_clip(path: Path, seconds_each: float = 4.0) -> None:
     """Write an `.mjpeg` file in which each portrait is shown for `seconds_each`."""
-    stills = [_still(FOLDER / name) for name in PORTRAITS for _ in range(round(RATE * seconds_each))]
+    shown = [still for still in stills() for _ in range(round(RATE * seconds_each))]
     with path.open("wb") as file:
-        for number, still in enumerate(stills):
+        for number, still in enumerate(shown):
             file.write(_frame(still, number))
 
 
-def _still(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        portrait = ImageOps.contain(image.convert("RGB"), SIZE)
-    scene = Image.new("RGB", SIZE, (90, 100, 110))
-    scene.paste(portrait, ((SIZE[0] - portrait.width) // 2, 0))
-    return scene
+def stills(size: tuple[int, int] = SIZE) -> list[Image.Image]:
+    """The portraits, their faces at one place."""
+    found = []
+    for name, (x, y, width) in PORTRAITS.items():
+        with Image.open(FOLDER / name) as image:
+            scale = width / FACE
+            left, top = x - MIDDLE[0] * scale, y - MIDDLE[1] * scale
+            corners = (round(left), round(top), round(left + SIZE[0] * scale), round(top + SIZE[1] * scale))
+            found.append(image.convert("RGB").crop(corners).resize(size, Image.Resampling.BICUBIC))
+    return found
 
 
 def _frame(still: Image.Image, number: int) -> bytes:

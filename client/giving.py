@@ -11,7 +11,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 from client import consent, session
 from client.paste import paste_into_uploader
 from client.samples import samples
-from emotion.contract import ACCEPTED, SUFFIXES, Detail
+from emotion.contract import ACCEPTED, MAX_BODY, SUFFIXES, Detail
 
 VIDEO, LIVE = "Video", "Live camera"
 """Ways to give pictures that move."""
@@ -95,6 +95,7 @@ def _own_photos() -> None:
             f"Photos, {ACCEPTED} each: choose them, drop them here, or paste one anywhere on this page",
             type=SUFFIXES,
             accept_multiple_files=True,
+            max_upload_size=MAX_BODY // 2**20,
             key=key,
             on_change=_keep_uploads,
             args=(key,),
@@ -144,13 +145,18 @@ def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:
     """Take files over from Streamlit, which would hold them for as long as the session lasts."""
     if not session.photos():
         session.choose_sample(None)  # it was there to try the page
-    context = get_script_run_ctx()
     for name, upload in uploads:
-        if not session.add_photo(name, upload.getvalue()):
+        if not session.add_photo(name, taken(upload)):
             st.session_state["no room for"] = st.session_state.get("no room for", 0) + 1
-        if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-            context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
     session.renew()
+
+
+def taken(upload: UploadedFile) -> bytes:
+    """A file's bytes, which Streamlit then holds no longer."""
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+    return upload.getvalue()
 
 
 def say_what_was_not_taken() -> None:

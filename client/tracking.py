@@ -14,7 +14,7 @@ from emotion.labels import Emotion
 LEAST_OVERLAP = 0.2
 """Intersection over union of two boxes of one person: two of equal size may be two thirds of their width apart."""
 
-REMEMBERED = 2.0
+REMEMBERED = 5.0
 """Seconds after which a person who is not seen is forgotten; whoever comes then has a new number."""
 
 

@@ -23,6 +23,7 @@ from typing import IO
 import av
 from av.container import OutputContainer
 from av.video.stream import VideoStream
+from PIL import Image
 from tqdm import tqdm
 
 from client import drawing, frames, settings
@@ -46,9 +47,10 @@ MILLISECONDS = Fraction(1, 1000)
 
 @dataclass(frozen=True)
 class Moment:
-    """A picture with the people in it, or with the error that stands in their place."""
+    """The people in a picture, or the error that stands in their place; `at` and `scale` are the picture's."""
 
-    picture: Picture
+    at: float
+    scale: float
     answer: Answer | ServiceError
     followed: tuple[Followed, ...]
 
@@ -59,15 +61,15 @@ def analyse_video(
     concurrency: int,
     detail: Detail = STANDARD,
     smoothing: float = SMOOTHING,
-) -> Iterator[Moment]:
-    """The moments of a video in their order, `concurrency` of them under way at once.
+) -> Iterator[tuple[Picture, Moment]]:
+    """The pictures of a video with what is in them, in their order, `concurrency` of them under way at once.
 
     Raises `VideoError` and the `ServiceError`s that would meet every picture, after all moments before.
     """
     tracker = Tracker(smoothing)
     for picture, answer in ordered_map(lambda picture: _send(client, picture, detail), pictures, concurrency):
         faces = answer.analysis.faces if isinstance(answer, Answer) else ()
-        yield Moment(picture, answer, tuple(tracker.follow(picture.at, faces)))
+        yield picture, Moment(picture.at, picture.scale, answer, tuple(tracker.follow(picture.at, faces)))
 
 
 def _send(client: EmotionClient, picture: Picture, detail: Detail) -> Answer | ServiceError:
@@ -83,9 +85,9 @@ def _send(client: EmotionClient, picture: Picture, detail: Detail) -> Answer | S
 
 def moment_rows(moment: Moment) -> list[Row]:
     """One row for each face, or one that says why there is none; see `VIDEO_COLUMNS`."""
-    found = rows("", moment.answer, moment.picture.scale)
+    found = rows("", moment.answer, moment.scale)
     for row in found:
-        row["time"] = round(moment.picture.at, 3)
+        row["time"] = round(moment.at, 3)
         del row["file"]
     for row, followed in zip(found, moment.followed, strict=False):
         row |= {
@@ -111,6 +113,12 @@ def to_json(name: str, found: Sequence[Row]) -> str:
     return json.dumps({"file": name, "results": list(found)}, indent=2, ensure_ascii=False)
 
 
+def annotated(picture: Picture, moment: Moment, threshold: float = 0.0) -> Image.Image:
+    """The picture with a numbered box for each person."""
+    faces, numbers = [each.smoothed for each in moment.followed], [each.person for each in moment.followed]
+    return drawing.annotate(picture.image, faces, threshold=threshold, numbers=numbers)
+
+
 class AnnotatedVideo:
     """An `.mp4` of the analysed pictures, each with its boxes, shown for as long as in the video."""
 
@@ -119,16 +127,15 @@ class AnnotatedVideo:
         self._rate = rate
         self._stream: VideoStream | None = None
 
-    def add(self, moment: Moment) -> None:
-        people = [each.person for each in moment.followed]
-        image = drawing.annotate(moment.picture.image, [each.smoothed for each in moment.followed], numbers=people)
+    def add(self, picture: Picture, moment: Moment) -> None:
+        image = annotated(picture, moment)
         image = image.crop((0, 0, image.width // 2 * 2, image.height // 2 * 2))  # the coding has two pixels at a time
         if self._stream is None:
             self._stream = _h264(self._file, self._rate, image.size)
         frame = av.VideoFrame.from_image(  # type: ignore[no-untyped-call]
             image.resize((self._stream.width, self._stream.height))
         )
-        frame.pts, frame.time_base = round(moment.picture.at / MILLISECONDS), MILLISECONDS
+        frame.pts, frame.time_base = round(moment.at / MILLISECONDS), MILLISECONDS
         self._file.mux(self._stream.encode(frame))
 
     def close(self) -> None:
@@ -161,9 +168,9 @@ def main() -> None:
     parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
     parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="pictures under way at once")
     parser.add_argument("--most-minutes", type=float, default=MOST_SECONDS / 60, help="of a video")
-    parser.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 1e6, help="of a file")
+    parser.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 2**20, help="of a file")
     arguments = parser.parse_args()
-    bounds = Bounds(round(arguments.most_megabytes * 1e6), arguments.most_minutes * 60)
+    bounds = Bounds(round(arguments.most_megabytes * 2**20), arguments.most_minutes * 60)
     try:
         stopped = _run(arguments, bounds)
     except (OSError, ValueError, VideoError, ServiceError) as error:
@@ -178,7 +185,7 @@ def _run(arguments: argparse.Namespace, bounds: Bounds) -> bool:
     if not (arguments.smoothing >= 0 and arguments.concurrency >= 1):
         raise ValueError("--smoothing must be 0 or more, --concurrency 1 or more")
     if arguments.file.stat().st_size > bounds.size:
-        raise VideoError(f"the file has {arguments.file.stat().st_size / 1e6:.0f} MB; see --most-megabytes")
+        raise VideoError(f"the file has {arguments.file.stat().st_size / 2**20:.0f} MiB; see --most-megabytes")
     data = arguments.file.read_bytes()
     seconds = frames.length(data, bounds)
     with ExitStack() as stack:
@@ -187,13 +194,13 @@ def _run(arguments: argparse.Namespace, bounds: Bounds) -> bool:
         )
         stopping = stack.enter_context(stop_requests())
         out = stack.enter_context(arguments.out.open("w", encoding="utf-8", newline=""))
-        annotated = AnnotatedVideo(arguments.annotate, arguments.rate) if arguments.annotate else None
-        if annotated is not None:
-            stack.callback(annotated.close)
+        copy = AnnotatedVideo(arguments.annotate, arguments.rate) if arguments.annotate else None
+        if copy is not None:
+            stack.callback(copy.close)
         wanted = _until(frames.pictures(data, arguments.rate, bounds), stopping)
         moments = analyse_video(client, wanted, arguments.concurrency, arguments.detail, arguments.smoothing)
         total = None if seconds is None else max(round(seconds * arguments.rate), 1)
-        _write(tqdm(moments, total=total, unit="picture", disable=None), out, annotated)
+        _write(tqdm(moments, total=total, unit="picture", disable=None), out, copy)
     return stopping.is_set()
 
 
@@ -201,13 +208,13 @@ def _until(pictures: Iterator[Picture], stopping: threading.Event) -> Iterator[P
     return takewhile(lambda _: not stopping.is_set(), pictures)
 
 
-def _write(moments: Iterator[Moment], out: IO[str], annotated: AnnotatedVideo | None) -> None:
+def _write(moments: Iterator[tuple[Picture, Moment]], out: IO[str], copy: AnnotatedVideo | None) -> None:
     out.write(to_csv([]))
-    for moment in moments:
+    for picture, moment in moments:
         out.write(to_csv(moment_rows(moment), header=False))
         out.flush()
-        if annotated is not None:
-            annotated.add(moment)
+        if copy is not None:
+            copy.add(picture, moment)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from client import giving, metrics, results, session, showing, watching
+from client import giving, metrics, results, session, showing, video_page
 from client.api import Answer, EmotionClient, ServiceError
 from client.components.live import live_camera
 from client.concurrency import bounded_map
@@ -34,7 +34,7 @@ def _moving(way: str) -> None:
     if way == giving.LIVE:
         live_camera(threshold, detail)
     else:
-        watching.show(threshold, detail)
+        video_page.show(threshold, detail)
     giving.promise("Pictures")
 
 

@@ -88,15 +88,15 @@ def test_the_command_ends_when_the_service_is_away(service: Service, tmp_path: P
 
 def test_faces_keep_their_numbers_through_the_video(service: Service, client: EmotionClient) -> None:
     service.answer(200, analysis(face(), face("sad", x=10.0)))
-    moments = list(analyse_video(client, pictures(VIDEO, 10), concurrency=4))
+    moments = [moment for _, moment in analyse_video(client, pictures(VIDEO, 10), concurrency=4)]
     assert len(moments) == 20
-    assert [moment.picture.at for moment in moments] == sorted(moment.picture.at for moment in moments)
+    assert [moment.at for moment in moments] == sorted(moment.at for moment in moments)
     assert {tuple(each.person for each in moment.followed) for moment in moments} == {(1, 2)}
 
 
 def test_boxes_are_in_the_video_s_own_pixels(service: Service, client: EmotionClient) -> None:
     large = clip([(0, still("red", (2560, 1440)))])
-    (moment,) = analyse_video(client, pictures(large, 1), concurrency=1)
+    ((_, moment),) = analyse_video(client, pictures(large, 1), concurrency=1)
     (row,) = moment_rows(moment)
     assert row["x"] == 2 * 180.0 and row["height"] == pytest.approx(2 * 122.1, abs=0.1)
     assert Image.open(io.BytesIO(service.received)).size == (1280, 720), "it was sent smaller"
@@ -106,10 +106,10 @@ def test_a_picture_without_faces_and_one_with_an_error_have_their_lines(
     service: Service, client: EmotionClient
 ) -> None:
     service.answer(200, analysis())
-    moment = next(analyse_video(client, pictures(VIDEO, 1), 1))
+    _, moment = next(analyse_video(client, pictures(VIDEO, 1), 1))
     assert moment_rows(moment) == [{"status": "no_face", "time": 0.0}]
     service.answer(400, {"error": {"code": "invalid_image", "message": "The JPEG file is broken."}})
-    moment = next(analyse_video(client, pictures(VIDEO, 1), 1))
+    _, moment = next(analyse_video(client, pictures(VIDEO, 1), 1))
     assert moment_rows(moment) == [{"status": "invalid_image", "time": 0.0, "message": "The JPEG file is broken."}]
 
 
@@ -120,7 +120,7 @@ def test_what_is_before_the_broken_place_is_there(service: Service, client: Emot
 
     found = []
     with pytest.raises(VideoError, match="broken"):
-        for moment in analyse_video(client, broken(), concurrency=4):  # type: ignore[arg-type]
+        for _, moment in analyse_video(client, broken(), concurrency=4):  # type: ignore[arg-type]
             found.append(moment)
     assert len(found) == 10
 
@@ -152,7 +152,7 @@ def test_an_exception_comes_in_its_place() -> None:
 
 
 def test_the_tables_hold_the_same(service: Service, client: EmotionClient) -> None:
-    moment = next(analyse_video(client, pictures(VIDEO, 1), 1))
+    _, moment = next(analyse_video(client, pictures(VIDEO, 1), 1))
     rows = moment_rows(moment)
     (line,) = csv.DictReader(io.StringIO(to_csv(rows)))
     content = json.loads(to_json("clip.mp4", rows))
@@ -164,5 +164,5 @@ def test_the_tables_hold_the_same(service: Service, client: EmotionClient) -> No
 
 def test_service_errors_of_one_picture_are_kept(service: Service, client: EmotionClient) -> None:
     service.answer(413, {"error": {"code": "image_too_large", "message": "too large"}})
-    moments = list(analyse_video(client, pictures(VIDEO, 1), 1))
+    moments = [moment for _, moment in analyse_video(client, pictures(VIDEO, 1), 1)]
     assert all(isinstance(moment.answer, ServiceError) for moment in moments) and len(moments) == 2

@@ -1,7 +1,7 @@
 // The camera: one frame is under way at a time, and the next is taken when it is answered.
 
 const LONGEST = 640; // pixels of a frame
-const MOST_RATE = 15; // frames a second: more would only warm the machines
+const SHORTEST = 60; // milliseconds between frames, every second one of most cameras: more would only warm machines
 const PAUSE = 1_000; // milliseconds after a frame that was refused
 const SPOKEN_EVERY = 5_000;
 const DRAWN_EVERY = 200; // curves and numbers
@@ -99,7 +99,7 @@ class LiveCamera {
     this.video.requestVideoFrameCallback(() => {
       if (this.socket !== socket || this.video.paused) return;
       const now = performance.now();
-      if (now - this.taken < 1000 / MOST_RATE) this.next();
+      if (now - this.taken < SHORTEST) this.next();
       else this.send(now);
     });
   }

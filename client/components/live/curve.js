@@ -2,6 +2,7 @@
 
 const MINUTE = 60_000;
 const GAP = 2_000; // of milliseconds without a face, which end a line
+const MOST_CARDS = 4; // of people, the latest
 
 class Curves {
   constructor(element, emotions, colours) {
@@ -10,6 +11,8 @@ class Curves {
     this.colours = colours;
     this.points = new Map(); // by person: {at, shown, confidence, probabilities}, oldest first
     this.cards = new Map();
+    this.list = document.createElement("div");
+    this.element.append(this.legend(), this.list);
   }
 
   add(at, people) {
@@ -21,6 +24,7 @@ class Curves {
       while (points.length && points[0].at < at - MINUTE) points.shift();
       if (!points.length) this.forget(person);
     }
+    for (const person of [...this.points.keys()].slice(0, -MOST_CARDS)) this.forget(person);
   }
 
   forget(person) {
@@ -48,11 +52,11 @@ class Curves {
     if (!this.cards.has(person)) {
       const card = document.createElement("div");
       card.className = "person";
-      card.append(document.createElement("h3"), document.createElement("canvas"), this.legend());
+      card.append(document.createElement("h3"), document.createElement("canvas"));
       const canvas = card.querySelector("canvas");
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Curve of face ${person} over the last minute; the CSV has its numbers`);
-      this.element.append(card);
+      this.list.prepend(card);
       this.cards.set(person, card);
     }
     return this.cards.get(person);
