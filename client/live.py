@@ -18,11 +18,10 @@ from urllib.parse import urlparse
 import streamlit as st
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocket, WebSocketDisconnect
-from streamlit import runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.web.server.server_util import is_url_from_allowed_origins
 
-from client import metrics, settings
+from client import metrics, session, settings
 from client.api import EmotionClient, ServiceError
 from client.results import shown_emotion, why_unreliable
 from client.settings import Settings
@@ -78,15 +77,11 @@ def ticket() -> str:
     context = get_script_run_ctx()
     if context is None:
         raise RuntimeError("there is a ticket only for a page's session")
-    for old in [ticket for ticket, session in _sessions.items() if not _lives(session)]:
+    for old in [ticket for ticket, owner in _sessions.items() if not session.lives(owner)]:
         _sessions.pop(old, None)
     kept: str = st.session_state.setdefault("ticket", secrets.token_urlsafe(24))
     _sessions[kept] = context.session_id
     return kept
-
-
-def _lives(session: str) -> bool:
-    return runtime.exists() and runtime.get_instance().is_active_session(session)
 
 
 async def answer_frames(socket: WebSocket) -> None:
@@ -101,15 +96,15 @@ async def answer_frames(socket: WebSocket) -> None:
         except (ValidationError, KeyError):
             await socket.close(REFUSED)
             return
-        session = _sessions.get(greeting.ticket, "")
-        if not _lives(session):
+        owner = _sessions.get(greeting.ticket, "")
+        if not session.lives(owner):
             await socket.close(REFUSED)
         elif len(_on) >= MOST_CAMERAS:
             await socket.close(TOO_MANY)
         else:
             _on.add(socket)
             try:
-                await _converse(socket, session, greeting)
+                await _converse(socket, owner, greeting)
             finally:
                 _on.remove(socket)
 
@@ -122,14 +117,14 @@ def _same_origin(socket: WebSocket) -> bool:
     return urlparse(origin).netloc == socket.headers.get("host") or is_url_from_allowed_origins(origin)
 
 
-async def _converse(socket: WebSocket, session: str, wishes: Wishes) -> None:
+async def _converse(socket: WebSocket, owner: str, wishes: Wishes) -> None:
     client = _client(settings.from_environment())
     tracker = Tracker(wishes.smoothing)
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
-        if not _lives(session):
+        if not session.lives(owner):
             await socket.close(REFUSED)
             return
         if (text := message.get("text")) is not None:

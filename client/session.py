@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
+from streamlit import runtime
 
 from client import settings
 from client.api import Answer, EmotionClient
@@ -58,6 +59,11 @@ def add_photo(name: str, data: bytes) -> bool:
         return False
     held[uuid.uuid4().hex] = Given(name, data)
     return True
+
+
+def lives(session: str) -> bool:
+    """Whether the tab of the Streamlit session with this id is still open."""
+    return runtime.exists() and runtime.get_instance().is_active_session(session)
 
 
 def remembered(name: str, default: object, **options: Any) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from client.drawing import COLOURS
 from client.results import EMOTIONS, UNCERTAIN, shown_emotion
 from client.video import Moment
 
-ROW_HEIGHT = 34
+ROW_HEIGHT, AROUND = 34, 96
+"""Pixels of each face, and of legend and axis."""
 
 
 @dataclass
@@ -80,7 +81,7 @@ def timeline(found: Sequence[Stretch], until: float) -> alt.Chart:
             tooltip=["face:N", "emotion:N", "begin:Q", "end:Q", alt.Tooltip("confidence:Q", format=".0%")],
         )
         .add_params(alt.selection_point("moment", fields=["begin"]))
-        .properties(height=ROW_HEIGHT * max(len(rows), 1))
+        .properties(height=ROW_HEIGHT * len(rows) + AROUND)
     )
 
 

@@ -30,6 +30,7 @@ def _give(detail: Detail) -> None:
         "Pictures a second",
         min_value=frames.RATES[0],
         max_value=frames.RATES[-1],
+        width=400,
         **session.remembered("rate", 2),
         help="How many pictures of the video are read. More show shorter expressions and take longer.",
     )
@@ -70,8 +71,11 @@ def _watch(watched: Watched, threshold: float, ended: bool) -> None:
         found = timeline.stretches(moments, step, threshold)
         if found:
             _timeline(found, moments[-1].at + step, moments)
-            _moment(watched, moments, threshold)
-            _strongest(watched)
+            left, right = st.columns([3, 2], gap="large")
+            with left:
+                _moment(watched, moments, threshold)
+            with right:
+                _strongest(watched)
         else:
             st.info("No face was found so far." if not ended else "No face was found.", icon=":material/search:")
         _downloads(watched, moments)
@@ -134,9 +138,8 @@ def _moment(watched: Watched, moments: list[Moment], threshold: float) -> None:
         for each in moment.followed
     ]
     words = "; ".join(people) or (str(moment.answer) if isinstance(moment.answer, ServiceError) else "no face")
-    with st.container(key="photo"):
-        image = video.annotated(picture, moment, threshold)
-        st.image(image, output_format="JPEG", alt=f"The picture at {moment.at:.1f} s. {words}")
+    image = video.annotated(picture, moment, threshold)
+    st.image(image, output_format="JPEG", alt=f"The picture at {moment.at:.1f} s. {words}")
     st.caption(f"At {clock(moment.at)} · {words}")
 
 
@@ -145,9 +148,9 @@ def _strongest(watched: Watched) -> None:
     if not found:
         return
     st.subheader("The strongest moments")
-    with st.container(horizontal=True):
+    with st.container(horizontal=True, gap="small"):
         for emotion, strong in found.items():
-            with st.container(width=150):
+            with st.container(width=watching.THUMBNAIL, gap="xsmall"):
                 st.image(
                     strong.thumbnail,
                     width=watching.THUMBNAIL,
@@ -156,7 +159,8 @@ def _strongest(watched: Watched) -> None:
                 )
                 st.markdown(f"**{emotion.capitalize()}** {strong.confidence:.0%}")
                 st.button(
-                    f"Face {strong.person} at {clock(strong.at)}",
+                    clock(strong.at),
+                    help=f"Show face {strong.person} at that time",
                     key=f"strongest {emotion}",
                     on_click=_jump,
                     args=(watched.moments, strong.at),

@@ -6,9 +6,8 @@ from contextlib import contextmanager
 from itertools import takewhile
 
 from PIL import Image
-from streamlit import runtime
 
-from client import frames, metrics
+from client import frames, metrics, session
 from client.api import Answer, EmotionClient, ServiceError
 from client.frames import Picture, VideoError
 from client.results import UNCERTAIN, shown_emotion
@@ -35,15 +34,15 @@ class Watched:
     `ended`: nothing more will come, because all is known, it was cancelled, or `error` says why not.
     """
 
-    def __init__(self, name: str, data: bytes, rate: int, session: str) -> None:
-        """`rate`: pictures a second; `session`: Streamlit's id, with whose end the work ends."""
+    def __init__(self, name: str, data: bytes, rate: int, owner: str) -> None:
+        """`rate`: pictures a second; `owner`: Streamlit's id of the session, with which the work ends."""
         self.name, self.data, self.rate = name, data, rate
         self.length: float | None = None
         self.moments: list[Moment] = []
         self.strongest: dict[str, Strong] = {}
         self.error: VideoError | ServiceError | None = None
         self.waits, self.ended = True, False
-        self._session = session
+        self._owner = owner
         self._cancelled = threading.Event()
 
     def start(self, client: EmotionClient, concurrency: int, detail: Detail) -> None:
@@ -92,7 +91,7 @@ class Watched:
             _turns.release()
 
     def _is_wanted(self) -> bool:
-        return not self._cancelled.is_set() and runtime.get_instance().is_active_session(self._session)
+        return not self._cancelled.is_set() and session.lives(self._owner)
 
     def _keep(self, picture: Picture, moment: Moment) -> None:
         for each in moment.followed:
