@@ -1,6 +1,7 @@
 """A clip for Chromium's fake camera: portraits that take turns, and in each frame a clock that a script can read.
 
-The clock is the frame's number in binary, as black and white fields along the lower edge.
+The clock is the frame's number in binary, as black and white fields along the lower edge, between a black one at the
+left and a white one at the right.
 """
 
 import io
@@ -14,8 +15,8 @@ RATE = 30
 """Frames a second at which Chromium plays a `.mjpeg` file, over and over."""
 
 SIZE = (640, 480)
-BITS, FIELD, HEIGHT = 10, 64, 20
-"""Fields of the clock, and pixels of each."""
+BITS, FIELD, HEIGHT = 8, 64, 20
+"""Bits of the clock, and pixels of each of its fields."""
 
 PORTRAITS = {"Eileen-Collins.jpg": (226, 120, 92), "Grace-Hopper.jpg": (267, 221, 185)}
 """By file: where the middle of the face is, and its width, in pixels. One smiles, one does not."""
@@ -47,9 +48,10 @@ def stills(size: tuple[int, int] = SIZE) -> list[Image.Image]:
 def _frame(still: Image.Image, number: int) -> bytes:
     frame = still.copy()
     draw = ImageDraw.Draw(frame)
-    for bit in range(BITS):
-        colour = "white" if number >> bit & 1 else "black"
-        draw.rectangle((bit * FIELD, SIZE[1] - HEIGHT, (bit + 1) * FIELD, SIZE[1]), fill=colour)
+    fields = [False, *(bool(number >> bit & 1) for bit in range(BITS)), True]
+    for place, white in enumerate(fields):
+        corners = (place * FIELD, SIZE[1] - HEIGHT, (place + 1) * FIELD, SIZE[1])
+        draw.rectangle(corners, fill="white" if white else "black")
     file = io.BytesIO()
     frame.save(file, "JPEG", quality=85)
     return file.getvalue()
@@ -62,11 +64,11 @@ def frames_in(seconds_each: float = 4.0) -> int:
 
 READ_CLOCKS = """(loop) => {
     const [bits, field, height] = [%d, %d, %d];
-    const canvas = new OffscreenCanvas(bits * field, 480);
+    const canvas = new OffscreenCanvas(640, 480);
     const pen = canvas.getContext("2d", { willReadFrequently: true });
     const read = (picture) => {
-        pen.drawImage(picture, 0, 0, bits * field, 480);
-        const middle = pen.getImageData(0, 480 - height / 2, bits * field, 1).data;
+        pen.drawImage(picture, 0, 0, 640, 480);
+        const middle = pen.getImageData(field, 480 - height / 2, bits * field, 1).data;
         let number = 0;
         for (let bit = 0; bit < bits; bit += 1) if (middle[(bit + 0.5) * field * 4] > 127) number |= 1 << bit;
         return number;

@@ -23,7 +23,7 @@ FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm"
 LONGEST_SIDE = 1280
 """Pixels of a picture; larger ones are scaled down before they are sent."""
 
-MOST_BYTES, MOST_SECONDS = 200 * 2**20, 600.0
+MOST_BYTES, MOST_SECONDS = 200 * 10**6, 600.0
 
 NEARLY = 1e-4
 """Seconds by which a file's times may be rounded."""
@@ -113,7 +113,7 @@ def _opened(data: bytes, bounds: Bounds) -> Iterator[tuple[av.container.InputCon
     if not data:
         raise VideoError("the file is empty")
     if len(data) > bounds.size:
-        raise VideoError(f"the file has {len(data) / 2**20:.0f} MiB; the limit is {bounds.size / 2**20:.0f} MiB")
+        raise VideoError(f"the file has {len(data) / 1e6:.0f} MB; the limit is {bounds.size / 1e6:.0f} MB")
     allowed = {"format_whitelist": FORMATS, "protocol_whitelist": ""}
     file = io.BytesIO(data)
     with _readable(), av.open(file, "r", container_options=allowed, metadata_errors="replace") as container:

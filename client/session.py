@@ -113,7 +113,7 @@ def clear() -> None:
     """Forget photos, answers, timings and choices; that the notice was acknowledged stays."""
     renewed, acknowledged = st.session_state.get("renewed", 0), st.session_state.get("acknowledged", False)
     if "video" in st.session_state:
-        st.session_state.video.cancel()
+        st.session_state.video.put_away()
     st.session_state.clear()
     st.session_state.update(renewed=renewed + 1, acknowledged=acknowledged)
 

@@ -168,9 +168,9 @@ def main() -> None:
     parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
     parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="pictures under way at once")
     parser.add_argument("--most-minutes", type=float, default=MOST_SECONDS / 60, help="of a video")
-    parser.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 2**20, help="of a file")
+    parser.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 1e6, help="of a file")
     arguments = parser.parse_args()
-    bounds = Bounds(round(arguments.most_megabytes * 2**20), arguments.most_minutes * 60)
+    bounds = Bounds(round(arguments.most_megabytes * 1e6), arguments.most_minutes * 60)
     try:
         stopped = _run(arguments, bounds)
     except (OSError, ValueError, VideoError, ServiceError) as error:
@@ -185,7 +185,7 @@ def _run(arguments: argparse.Namespace, bounds: Bounds) -> bool:
     if not (arguments.smoothing >= 0 and arguments.concurrency >= 1):
         raise ValueError("--smoothing must be 0 or more, --concurrency 1 or more")
     if arguments.file.stat().st_size > bounds.size:
-        raise VideoError(f"the file has {arguments.file.stat().st_size / 2**20:.0f} MiB; see --most-megabytes")
+        raise VideoError(f"the file has {arguments.file.stat().st_size / 1e6:.0f} MB; see --most-megabytes")
     data = arguments.file.read_bytes()
     seconds = frames.length(data, bounds)
     with ExitStack() as stack:

@@ -26,6 +26,8 @@ def show(threshold: float, detail: Detail) -> None:
 
 
 def _give(detail: Detail) -> None:
+    if st.session_state.pop("no room for video", False):
+        st.warning("The videos of other people fill this page's memory. Try again a little later, or a smaller file.")
     rate = st.slider(
         "Pictures a second",
         min_value=frames.RATES[0],
@@ -38,7 +40,7 @@ def _give(detail: Detail) -> None:
     st.file_uploader(
         f"A video of at most {frames.MOST_SECONDS / 60:.0f} minutes",
         type=list(frames.MEDIA_TYPES),
-        max_upload_size=frames.MOST_BYTES // 2**20,
+        max_upload_size=frames.MOST_BYTES // 10**6,
         key=key,
         on_change=_begin,
         args=(key, rate, detail),
@@ -49,15 +51,19 @@ def _begin(key: str, rate: int, detail: Detail) -> None:
     upload, context = st.session_state[key], get_script_run_ctx()
     if upload is None or context is None:
         return
+    session.renew()
+    data = giving.taken(upload)
+    if not watching.has_room(len(data)):
+        st.session_state["no room for video"] = True
+        return
     configuration = session.configuration()
-    watched = Watched(upload.name, giving.taken(upload), rate, context.session_id)
+    watched = Watched(upload.name, data, rate, context.session_id)
     watched.start(session.client(configuration), configuration.concurrency, detail)
     st.session_state.video = watched
-    session.renew()
 
 
 def _put_away() -> None:
-    st.session_state.pop("video").cancel()
+    st.session_state.pop("video").put_away()
     st.session_state.pop("moment", None)
 
 

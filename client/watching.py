@@ -1,6 +1,7 @@
 """A video that is analysed behind the page: the page is drawn anew meanwhile, and may be left and come back to."""
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -21,7 +22,16 @@ MOST_AT_ONCE = 2
 THUMBNAIL = 112
 """Pixels of a side."""
 
+MOST_HELD = 600_000_000
+"""Bytes of all people's videos together: they lie in the memory of the page's server."""
+
 _turns = threading.BoundedSemaphore(MOST_AT_ONCE)
+_all: "weakref.WeakSet[Watched]" = weakref.WeakSet()
+
+
+def has_room(size: int) -> bool:
+    """Whether a video of `size` bytes can be taken now."""
+    return sum(len(each.data) for each in _all) + size <= MOST_HELD
 
 
 class Cancelled(Exception):
@@ -44,6 +54,7 @@ class Watched:
         self.waits, self.ended = True, False
         self._owner = owner
         self._cancelled = threading.Event()
+        _all.add(self)
 
     def start(self, client: EmotionClient, concurrency: int, detail: Detail) -> None:
         """Begin, as soon as it is this video's turn."""
@@ -52,6 +63,11 @@ class Watched:
     def cancel(self) -> None:
         """No further picture is sent; what is known stays."""
         self._cancelled.set()
+
+    def put_away(self) -> None:
+        """Cancel, and hold nothing of it any longer, whoever in Streamlit still holds this."""
+        self.cancel()
+        self.data = b""
 
     @property
     def done(self) -> float:

@@ -19,6 +19,18 @@ def show() -> None:
         "keeps them.\n\n"
         "Nothing is written to disk, used for training or sent to anybody else. The page sends no telemetry."
     )
+    st.subheader("What happens to pictures that move")
+    st.markdown(
+        "- **A video** stays in the memory of this page's server, which takes it apart there and sends single pictures "
+        "of it to the service, as above; what was recorded to be heard is not touched. It is gone when you press "
+        "“Another video”, reload the page or close the tab, and the work on it ends then too.\n"
+        "- **The live camera** is on only after you press “Start the camera”, and goes off by itself when you leave or "
+        "hide the page. Your browser makes its pictures smaller and sends one after the other; this page's server "
+        "passes each on and keeps none. The numbers of the last minute, for the curve, are in your browser alone.\n"
+        "- **Faces are followed** by their place in the picture, for the numbers beside them. Nobody is recognised, "
+        "and who comes back after a few seconds gets a new number.\n\n"
+        "Everybody whom the camera sees must have agreed to it, and must know that it is on."
+    )
     st.subheader("What the model cannot know")
     st.markdown(
         "- **An expression is not a feeling.** People smile when they are sad and frown when they think. What a person "

@@ -138,7 +138,7 @@ def test_torchserve_and_the_page_have_the_same_limits() -> None:
     assert set(re.findall(r"(?:max_size|>) ([0-9]+)", door)) == {str(MAX_BODY)}
     assert f"DOOR_UPLOAD:{UPLOAD_SECONDS}s" in door
     page = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-    assert page["server"]["maxUploadSize"] == MOST_BYTES // 2**20
+    assert page["server"]["maxUploadSize"] == MOST_BYTES // 10**6
 
 
 def test_the_door_has_the_contracts_errors() -> None:

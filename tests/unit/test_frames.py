@@ -144,7 +144,7 @@ def test_a_video_whose_time_stands_still_is_read_up_to_the_limit() -> None:
 
 
 def test_a_file_that_is_too_large_is_refused() -> None:
-    with pytest.raises(VideoError, match="has 0 MiB; the limit is 0 MiB"):
+    with pytest.raises(VideoError, match="has 0 MB; the limit is 0 MB"):
         next(pictures(clip(shown(COLOURS)), rate=1, bounds=Bounds(size=1000)))
 
 

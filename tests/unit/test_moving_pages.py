@@ -109,6 +109,26 @@ def test_as_many_pictures_as_chosen_and_another_video_after_it(page: AppTest, se
     assert "video" not in page.session_state
 
 
+def test_a_video_that_is_put_away_is_held_no_longer(page: AppTest) -> None:
+    way(page, "Video")
+    watched = give(page, VIDEO)
+    assert watched.data == VIDEO
+    next(each for each in page.button if each.label == "Another video").click().run()
+    assert not watched.data
+
+
+def test_a_video_that_finds_no_room_is_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    way(page, "Video")
+    watched = give(page, VIDEO)
+    monkeypatch.setattr(watching, "MOST_HELD", len(VIDEO) + 1)
+    assert not watching.has_room(len(VIDEO)), "the other person's video is there"
+    next(each for each in page.button if each.label == "Another video").click().run()
+    monkeypatch.setattr(watching, "MOST_HELD", len(VIDEO) - 1)
+    page.file_uploader[0].set_value(("short.mp4", VIDEO, "video/mp4")).run()
+    assert "Try again a little later" in page.warning[0].value and "video" not in page.session_state
+    assert not watched.data
+
+
 def test_work_on_a_video_is_kept_on_other_pages(page: AppTest, service: Service) -> None:
     way(page, "Video")
     give(page, VIDEO)
