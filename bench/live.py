@@ -1,12 +1,16 @@
-"""The live camera in real headless Chromium: `python -m bench.live`.
+"""Live camera and videos: `python -m bench.live`.
 
-The camera plays portraits with a clock in each frame, so that the time from camera to overlay is read from the picture
-itself. One camera, then two with an upload in between, and with `--minutes 5` the memory of page and browser.
+In real headless Chromium the camera plays portraits with a clock in each frame, so that the time from camera to overlay
+is read from the picture itself. One camera, then two with an upload in between, with `--minutes 5` the memory of page
+and browser. Then the command `client.video` with a minute of 720p.
 """
 
 import argparse
+import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,13 +21,12 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.camera import RATE, READ_CLOCKS, frames_in, write_clip
+from bench.camera import RATE, READ_CLOCKS, frames_in, write_clip, write_video
 from client.samples import FOLDER
 from serving.addresses import Addresses
 from serving.page import page
 from serving.server import serving
 
-URL = "http://127.0.0.1:18501"
 WARM_UP = 3.0
 
 
@@ -31,17 +34,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
     parser.add_argument("--minutes", type=float, default=0, help="for which memory is watched")
+    parser.add_argument("--ports", type=int, default=18080, help="the first of those that are used")
     arguments = parser.parse_args()
-    with serving(Addresses(18080, 18081, 18082, 18084, 18085)) as service:
+    first_port = arguments.ports
+    addresses = Addresses(*(first_port + each for each in (0, 1, 2, 4, 5)))
+    url = f"http://127.0.0.1:{first_port + 6}"
+    with serving(addresses) as service:
         service.wait_until_ready()
-        with page(18501, Addresses(18080, 18081, 18082, 18084, 18085)) as process, browser() as chromium:
-            first = camera(chromium)
+        with page(first_port + 6, addresses) as process, browser() as chromium:
+            first = camera(chromium, url)
             say("one camera", measure([first], arguments.seconds))
             if arguments.minutes:
                 watch_memory(first, process.pid, arguments.minutes)
-            second = camera(chromium)
+            second = camera(chromium, url)
             say("two cameras", measure([first, second], arguments.seconds))
-            print(f"an upload beside two cameras: answered after {upload(chromium):.0f} ms")
+            print(f"an upload beside two cameras: answered after {upload(chromium, url):.0f} ms")
+        video(addresses)
 
 
 @contextmanager
@@ -61,10 +69,10 @@ def as_camera(clip: Path) -> list[str]:
     return ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={clip}"]
 
 
-def camera(chromium: Browser) -> Page:
+def camera(chromium: Browser, url: str) -> Page:
     """A tab whose live camera is on."""
     tab = chromium.new_context(viewport={"width": 1280, "height": 900}, permissions=["camera"]).new_page()
-    tab.goto(URL)
+    tab.goto(url)
     tab.get_by_role("button", name="I understand").click()
     tab.get_by_role("radio", name="Live camera").click()
     tab.evaluate(READ_CLOCKS, frames_in())
@@ -107,10 +115,10 @@ def watch_memory(tab: Page, pid: int, minutes: float) -> None:
             time.sleep(60)
 
 
-def upload(chromium: Browser) -> float:
+def upload(chromium: Browser, url: str) -> float:
     """Milliseconds from choosing a photo in a third tab to its answer on the page."""
     tab = chromium.new_context().new_page()
-    tab.goto(URL)
+    tab.goto(url)
     tab.get_by_role("button", name="I understand").click()
     tab.get_by_text("choose them, drop them here").wait_for()
     tab.wait_for_load_state("networkidle")
@@ -118,6 +126,19 @@ def upload(chromium: Browser) -> float:
     tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(FOLDER / "Grace-Hopper.jpg")
     tab.get_by_text("answered in").wait_for()
     return (time.perf_counter() - started) * 1000
+
+
+def video(addresses: Addresses) -> None:
+    """Print how long the command takes for a minute of 720p at two pictures a second."""
+    with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
+        clip = Path(scratch) / "clip.mp4"
+        write_video(clip, 60)
+        command = [sys.executable, "-m", "client.video", str(clip), "--out", f"{scratch}/results.csv", "--rate", "2"]
+        started = time.perf_counter()
+        subprocess.run(command, env=os.environ | {"EMOTION_SERVER": addresses.url}, check=True, capture_output=True)
+        took = time.perf_counter() - started
+        lines = len((Path(scratch) / "results.csv").read_text(encoding="utf-8").splitlines()) - 1
+    print(f"client.video, 60 s of 720p at 2 pictures a second: {took:.1f} s, {lines} faces")
 
 
 if __name__ == "__main__":
