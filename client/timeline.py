@@ -9,7 +9,7 @@ from client.drawing import COLOURS
 from client.results import EMOTIONS, UNCERTAIN, shown_emotion
 from client.video import Moment
 
-ROW_HEIGHT, AROUND = 34, 96
+ROW_HEIGHT, AROUND = 34, 150
 """Pixels of each face, and of legend and axis."""
 
 
