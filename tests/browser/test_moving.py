@@ -54,6 +54,16 @@ def start(tab: Page) -> None:
     """Live camera, on."""
     tab.get_by_role("radio", name="Live camera").click()
     tab.evaluate(READ_CLOCKS, frames_in(SECONDS_EACH))
+    tab.evaluate(
+        """() => {
+            window.sent = 0;
+            const { send } = WebSocket.prototype;
+            WebSocket.prototype.send = function (message) {
+                if (message instanceof Blob) window.sent += 1;
+                send.call(this, message);
+            };
+        }"""
+    )
     tab.get_by_role("button", name="Start the camera").click()
     tab.wait_for_function("window.overlays.length > 2")
 
@@ -112,6 +122,8 @@ def test_pause_mirror_and_stop(tab: Page) -> None:
     tab.get_by_role("button", name="Go on").click()
     before = len(overlays(tab))
     tab.wait_for_function(f"window.overlays.length > {before + 2}")
+    for _ in range(20):
+        assert tab.evaluate("window.sent - window.overlays.length") <= 1, "one frame is under way at a time"
     _, mirrored = downloaded(tab, "Picture of the moment")
     tab.get_by_role("checkbox", name="Mirror").uncheck()
     _, straight = downloaded(tab, "Picture of the moment")

@@ -14,7 +14,7 @@ from emotion.contract import Detail
 
 FOLDER = Path(__file__).parent
 
-SCRIPTS = ("curve.js", "overlay.js", "camera.js")
+SCRIPTS = ("parts.js", "curve.js", "overlay.js", "camera.js")
 
 
 def _text(name: str) -> str:

@@ -30,7 +30,7 @@ class LiveCamera {
     this.curves = new Curves(this.parts.people, data.emotions, data.colours);
     this.people = [];
     const { start, pause, moment, csv, mirror, cameras, smoothing } = this.parts;
-    start.onclick = () => (this.stream ? this.stop("The camera is off.") : this.start());
+    start.onclick = () => (this.socket ? this.stop("The camera is off.") : this.start());
     pause.onclick = () => this.pause();
     moment.onclick = () => this.savePicture();
     csv.onclick = () => save(new Blob([this.curves.csv(this.started)], { type: "text/csv" }), "emotions-live.csv");
@@ -38,28 +38,33 @@ class LiveCamera {
     cameras.onchange = () => this.start(cameras.value);
     smoothing.oninput = () => this.wish();
     this.hidden = () => document.hidden && this.stop("The camera was stopped because the page was hidden.");
+    this.left = () => this.stop("The camera was stopped because the page was left.");
     document.addEventListener("visibilitychange", this.hidden);
-    addEventListener("pagehide", this.hidden);
+    addEventListener("pagehide", this.left);
     this.mirror();
   }
 
   async start(camera) {
     this.stop("");
     this.say("Waiting for the camera …");
+    const attempt = {}; // the page may be left while the person is asked
+    this.attempt = attempt;
     try {
       const size = { width: { ideal: LONGEST }, height: { ideal: 480 } };
       const choice = camera ? { deviceId: { exact: camera } } : { facingMode: "user" };
       if (!navigator.mediaDevices) throw new DOMException("", "NotAllowedError"); // the page came without TLS
-      this.stream = await navigator.mediaDevices.getUserMedia({ video: { ...size, ...choice } });
+      const stream = await navigator.mediaDevices.getUserMedia({ video: { ...size, ...choice } });
+      if (this.attempt !== attempt) return end(stream);
+      this.stream = stream;
+      this.video.srcObject = stream;
+      stream.getVideoTracks()[0].onended = () => this.stop("The camera was unplugged or taken away.");
+      await this.video.play();
+      await this.listCameras();
     } catch (error) {
-      return this.say(REFUSED[error.name] ?? "The camera cannot be used.");
+      if (this.attempt === attempt) this.stop(REFUSED[error.name] ?? "The camera cannot be used.");
+      return undefined;
     }
-    const { stream } = this;
-    stream.getVideoTracks()[0].onended = () => this.stop("The camera was unplugged or taken away.");
-    this.video.srcObject = stream;
-    await this.video.play();
-    await this.listCameras();
-    if (this.stream !== stream) return undefined; // stopped meanwhile
+    if (this.attempt !== attempt) return undefined;
     Object.assign(this, { started: performance.now(), times: [], delays: [], refused: 0, drawn: 0, heard: 0 });
     this.curves.clear();
     this.enable(true);
@@ -93,11 +98,15 @@ class LiveCamera {
     if (this.socket?.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(this.wishes()));
   }
 
-  // Take the next picture that the camera shows.
+  // Take the next picture that the camera shows, unless one is awaited or under way.
   next() {
     const { socket } = this;
+    if (this.awaited || this.underWay) return;
+    this.awaited = true;
     this.video.requestVideoFrameCallback(() => {
-      if (this.socket !== socket || this.video.paused) return;
+      if (this.socket !== socket) return;
+      this.awaited = false;
+      if (this.video.paused) return;
       const now = performance.now();
       if (now - this.taken < SHORTEST) this.next();
       else this.send(now);
@@ -106,7 +115,7 @@ class LiveCamera {
 
   send(now) {
     const { socket, video, frame } = this;
-    this.taken = now;
+    Object.assign(this, { taken: now, underWay: true });
     const scale = Math.min(LONGEST / Math.max(video.videoWidth, video.videoHeight), 1);
     const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.round(side * scale));
     if (frame.width !== width || frame.height !== height) Object.assign(frame, { width, height });
@@ -116,6 +125,7 @@ class LiveCamera {
 
   answered({ error, people = [] }) {
     const now = performance.now();
+    this.underWay = false;
     if (error) {
       this.refused += 1;
       this.say(`A frame was refused: ${error}`);
@@ -156,7 +166,7 @@ class LiveCamera {
   pause() {
     const paused = !this.video.paused;
     if (paused) this.video.pause();
-    else this.video.play().then(() => this.next());
+    else this.video.play().then(() => this.next(), () => {}); // it may be stopped meanwhile
     this.parts.pause.setAttribute("aria-pressed", String(paused));
     setText(this.parts.pause, paused ? "Go on" : "Pause");
     this.say(paused ? "Paused: no frame is sent." : "The camera is on.");
@@ -191,14 +201,12 @@ class LiveCamera {
   }
 
   stop(words) {
-    const { socket, stream } = this;
-    if (!socket && !stream && words) return;
-    Object.assign(this, { socket: null, stream: null, people: [], taken: 0 });
+    const { socket, stream, attempt } = this;
+    if (!attempt && words) return;
+    Object.assign(this, { attempt: null, socket: null, stream: null, people: [], taken: 0 });
+    Object.assign(this, { awaited: false, underWay: false });
     socket?.close();
-    stream?.getTracks().forEach((track) => {
-      track.onended = null;
-      track.stop();
-    });
+    if (stream) end(stream);
     this.video.srcObject = null;
     this.overlay.draw([], this.frame.width, this.frame.height, false);
     this.enable(false);
@@ -222,18 +230,10 @@ class LiveCamera {
   }
 
   leave() {
-    this.stop("The camera was stopped because the page was left.");
+    this.left();
     document.removeEventListener("visibilitychange", this.hidden);
-    removeEventListener("pagehide", this.hidden);
+    removeEventListener("pagehide", this.left);
   }
-}
-
-function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
 const cameras = new WeakMap(); // by the element that Streamlit gave: a rerun of the page must not stop a camera

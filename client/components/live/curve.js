@@ -9,16 +9,16 @@ class Curves {
     this.element = element;
     this.emotions = emotions;
     this.colours = colours;
-    this.points = new Map(); // by person: {at, shown, confidence, probabilities}, oldest first
+    this.points = new Map(); // by person: {at, shown, confidence, probabilities, why}, oldest first
     this.cards = new Map();
     this.list = document.createElement("div");
     this.element.append(this.legend(), this.list);
   }
 
   add(at, people) {
-    for (const { person, shown, confidence, probabilities } of people) {
+    for (const { person, shown, confidence, probabilities, why } of people) {
       if (!this.points.has(person)) this.points.set(person, []);
-      this.points.get(person).push({ at, shown, confidence, probabilities });
+      this.points.get(person).push({ at, shown, confidence, probabilities, why });
     }
     for (const [person, points] of this.points) {
       while (points.length && points[0].at < at - MINUTE) points.shift();
@@ -42,8 +42,8 @@ class Curves {
       const last = points.at(-1);
       const card = this.card(person);
       const away = now - last.at > GAP;
-      const said = away ? "not in the picture" : `${last.shown} ${percent(last.confidence)}`;
-      setText(card.querySelector("h3"), `Face ${person} · ${said}`);
+      const seen = [`${last.shown} ${percent(last.confidence)}`, ...(last.why ? [last.why] : [])];
+      setText(card.querySelector("h3"), [`Face ${person}`, ...(away ? ["not in the picture"] : seen)].join(" · "));
       this.lines(card.querySelector("canvas"), points, now);
     }
   }
@@ -113,19 +113,4 @@ class Curves {
     }
     return `${lines.join("\n")}\n`;
   }
-}
-
-function percent(share) {
-  return `${Math.round(share * 100)} %`;
-}
-
-function setText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
-// A canvas with as many pixels as it takes on the screen.
-function fit(canvas) {
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) => Math.round(side * devicePixelRatio));
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  return { width, height };
 }
