@@ -10,7 +10,7 @@ from streamlit.web import cli
 
 from client import forgetting, metrics, settings
 
-APP = Path(__file__).with_name("app.py")
+APP = Path(__file__).with_name("served.py")
 
 
 def main() -> None:

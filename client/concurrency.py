@@ -1,5 +1,6 @@
 """Work on a bounded number of things at once."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
@@ -30,5 +31,27 @@ def bounded_map(function: Callable[[Item], Result], items: Iterable[Item], bound
                     yield item, future.result()
                 else:
                     failure = failure or error
+    if failure is not None:
+        raise failure
+
+
+def ordered_map(function: Callable[[Item], Result], items: Iterable[Item], bound: int) -> Iterator[tuple[Item, Result]]:
+    """Each item with its `function(item)`, in the items' order; at most `bound` are under way or wait for one before.
+
+    An exception, of `function` or of the iterable, is raised in its place in that order.
+    """
+    queue = iter(items)
+    failure: Exception | None = None
+    running: deque[tuple[Item, Future[Result]]] = deque()
+    with ThreadPoolExecutor(bound) as pool:
+        while True:
+            try:
+                running.extend((item, pool.submit(function, item)) for item in islice(queue, bound - len(running)))
+            except Exception as error:
+                failure, queue = error, iter(())
+            if not running:
+                break
+            item, future = running.popleft()
+            yield item, future.result()
     if failure is not None:
         raise failure

@@ -12,9 +12,9 @@ NOTICE = (
 )
 
 WHAT_HAPPENS = """\
-1. Your browser sends it to this page's server, on a slow connection at no more than 2,048 pixels. The server makes it as
-   small if it is larger, and drops its metadata, such as where it was taken. Only a file that the page cannot read goes
-   on unchanged, for the service to say what is wrong with it.
+1. Your browser sends it to this page's server, on a slow connection at no more than 2,048 pixels. The server makes it
+   as small if it is larger, and drops its metadata, such as where it was taken. Only a file that the page cannot read
+   goes on unchanged, for the service to say what is wrong with it.
 2. The page's server sends it to the emotion service, which finds the faces, reads them and forgets them. The service
    writes one log line a photo: a random id, how many faces and how long; nothing of the picture and no name.
 3. Photo and answer stay in this browser tab's session so that you can look at them; going to another page keeps them.
@@ -24,10 +24,28 @@ WHAT_HAPPENS = """\
 Nothing is written to disk, used for training or sent to anybody else. The page sends no telemetry.
 """
 
+WHAT_HAPPENS_TO_MOVING = """\
+- **A video** stays in the memory of this page's server, which takes it apart there and sends single pictures of it to
+  the service, as above; what was recorded to be heard is not touched. It is gone when you press “Another video”, a
+  minute after you reload the page or close the tab, and the work on it ends then too.
+- **The live camera** is on only after you press “Start the camera”, and goes off by itself when you leave or hide the
+  page. Your browser makes its pictures smaller and sends one after the other; this page's server passes each on and
+  keeps none. The numbers of the last minute, for the curve, are in your browser alone.
+- **Faces are followed** by their place in the picture, for the numbers beside them. Nobody is recognised, and who comes
+  back after a few seconds gets a new number.
+
+Everybody whom the camera sees must have agreed to it, and must know that it is on.
+"""
+
+
+def is_acknowledged() -> bool:
+    """Whether this session's user has acknowledged the notice."""
+    return bool(st.session_state.get("acknowledged"))
+
 
 def acknowledged() -> bool:
-    """Whether this session's user has acknowledged the notice; shows it until then."""
-    if st.session_state.get("acknowledged"):
+    """The same; shows the notice until then."""
+    if is_acknowledged():
         return True
     with st.container(border=True):
         st.markdown("**Before your first photo**")

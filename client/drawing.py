@@ -15,11 +15,13 @@ INK, PAPER = (255, 255, 255), (16, 24, 40)
 COLOURS = {**labels.COLOURS, UNCERTAIN: (206, 212, 218)}
 
 
-def annotate(image: Image.Image, faces: Sequence[Face], *, threshold: float = 0.0) -> Image.Image:
+def annotate(
+    image: Image.Image, faces: Sequence[Face], *, threshold: float = 0.0, numbers: Sequence[int] | None = None
+) -> Image.Image:
     """A copy of an RGB photo with a numbered, labelled box on every face; boxes are in its pixels.
 
     `threshold`: faces whose confidence does not reach it are labelled as uncertain. A label that would hide a face or
-    another label shrinks to its number.
+    another label shrinks to its number. `numbers`: of the faces; from 1 if they are not given.
     """
     annotated = image.copy()
     draw = ImageDraw.Draw(annotated)
@@ -34,7 +36,7 @@ def annotate(image: Image.Image, faces: Sequence[Face], *, threshold: float = 0.
         inner, line = (left, top, right, bottom), max(round(1.5 * unit), 1)
         draw.rounded_rectangle(inner, radius=3 * unit, outline=COLOURS[emotion], width=line)
     covered, strip = list(boxes), 3 * unit
-    for number, (face, box, emotion) in enumerate(zip(faces, boxes, emotions, strict=True), start=1):
+    for number, face, box, emotion in zip(numbers or range(1, len(faces) + 1), faces, boxes, emotions, strict=True):
         for text in (f"{number}  {emotion} {face.confidence:.0%}", str(number)):
             ink = draw.textbbox((0, 0), text, font=font)
             label = (ink[2] - ink[0] + 3 * strip, ink[3] - ink[1] + 2 * strip)

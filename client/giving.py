@@ -15,6 +15,9 @@ from client.unpacking import photos_in
 from client.words import plain
 from emotion.contract import Detail
 
+VIDEO, LIVE = "Video", "Live camera"
+"""Ways to give pictures that move."""
+
 SUFFIXES = (*photos.SUFFIXES, ".zip")
 
 LARGEST_FILE = 100
@@ -61,21 +64,37 @@ def ways_to_give() -> None:
     """The widgets for one's own photos, once the notice is acknowledged."""
     if consent.acknowledged():
         _own_photos()
-        st.caption(":material/lock: Photos are processed in memory and discarded: not stored, not logged, not shared.")
+        promise("Photos")
 
 
-def _own_photos() -> None:
-    ways = {"Upload": ":material/upload: Upload", "Camera": ":material/photo_camera: Camera"}
-    way = st.segmented_control(
+def promise(what: str) -> None:
+    """What becomes of them."""
+    st.caption(f":material/lock: {what} are processed in memory and discarded: not stored, not logged, not shared.")
+
+
+def choose_way() -> str | None:
+    """The choice where pictures come from; only for those who acknowledged the notice."""
+    icons = {"Upload": "upload", "Camera": "photo_camera", VIDEO: "movie", LIVE: "videocam"}
+    way: str | None = st.segmented_control(
         "Where from",
-        list(ways),
-        format_func=ways.__getitem__,
+        list(icons),
+        format_func=lambda way: f":material/{icons[way]}: {way}",
         label_visibility="collapsed",
         default="Upload",
         key="way",
         persist_state="session",
     )
-    if way == "Camera":
+    return way
+
+
+def moving() -> str | None:
+    """`VIDEO` or `LIVE` if the user chose it: they take the whole page."""
+    way = st.session_state.get("way") if consent.is_acknowledged() else None
+    return way if way in {VIDEO, LIVE} else None
+
+
+def _own_photos() -> None:
+    if choose_way() == "Camera":
         key = session.fresh_key("camera")
         st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
     else:
@@ -136,20 +155,25 @@ def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:
     """Take files over from Streamlit, which would hold them for as long as the session lasts."""
     if not session.photos():
         session.choose_sample(None)  # it was there to try the page
-    context = get_script_run_ctx()
     said: list[str] = []
     for name, upload in uploads:
-        data = upload.getvalue()
+        data = taken(upload)
         for photo, content in photos_in(name, data) if name.lower().endswith(".zip") else [(name, data)]:
             if isinstance(content, str):
                 said.append(f"{photo}: {content}")
             elif not session.add_photo(photo, content):
                 said.append(f"{photo}: {_no_room()}")
-        if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-            context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
     if said:
         _say([*st.session_state.get("said of files", []), *said])
     session.renew()
+
+
+def taken(upload: UploadedFile) -> bytes:
+    """A file's bytes, which Streamlit then holds no longer."""
+    context = get_script_run_ctx()
+    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
+    return upload.getvalue()
 
 
 def _no_room() -> str:

@@ -2,7 +2,7 @@
 
 import socket
 
-from prometheus_client import Counter, Histogram, start_http_server
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from client.api import Answer, ServiceError
 
@@ -20,6 +20,8 @@ LATENCY = Histogram(
 )
 FACES = Counter("emotion_client_faces", "Faces in answered photos.")
 IMAGES = Counter("emotion_client_images", "Photos that were answered.")
+CAMERAS = Gauge("emotion_client_cameras", "Live cameras that are on; each of their frames counts as a photo.")
+VIDEOS = Gauge("emotion_client_videos", "Videos that are being analysed; each of their pictures counts as a photo.")
 
 
 def record(answer: Answer | ServiceError) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit import runtime
 
 from client import settings
 from client.api import Answer, EmotionClient
@@ -64,6 +65,11 @@ def add_photo(name: str, data: bytes) -> bool:
     return True
 
 
+def lives(session: str) -> bool:
+    """Whether the tab of the Streamlit session with this id is still open."""
+    return runtime.exists() and runtime.get_instance().is_active_session(session)
+
+
 def sample() -> str | None:
     """Title of the sample that the user chose."""
     chosen: str | None = st.session_state.get("sample")
@@ -105,6 +111,8 @@ def renew() -> None:
 def clear() -> None:
     """Forget photos, answers, timings and choices; that the notice was acknowledged stays."""
     renewed, acknowledged = st.session_state.get("renewed", 0), st.session_state.get("acknowledged", False)
+    if "video" in st.session_state:
+        st.session_state.video.put_away()
     st.session_state.clear()
     st.session_state.update(renewed=renewed + 1, acknowledged=acknowledged)
 

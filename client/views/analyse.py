@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from client import giving, metrics, overview, results, session, showing, words
+from client import giving, metrics, overview, results, session, showing, video_page, words
 from client.api import Answer, EmotionClient, ServiceError
+from client.components.live import live_camera
 from client.concurrency import bounded_map
 from client.giving import Source
 from client.photos import prepare
@@ -16,10 +17,25 @@ from emotion.contract import DETAILS, STANDARD, Detail
 
 def show() -> None:
     """The page: with photos of one's own their results, before that what the service does with a sample."""
-    if session.photos():
+    way = giving.moving()
+    if way is not None:
+        _moving(way)
+    elif session.photos():
         _own_photos()
     else:
         _first_screen()
+
+
+def _moving(way: str) -> None:
+    st.title("Read the expressions of moving faces")
+    giving.choose_way()
+    with st.expander("Settings", icon=":material/tune:"):
+        threshold, detail = _threshold(), _detail()
+    if way == giving.LIVE:
+        live_camera(threshold, detail)
+    else:
+        video_page.show(threshold, detail)
+    giving.promise("Pictures")
 
 
 def _first_screen() -> None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from client.consent import WHAT_HAPPENS
+from client.consent import WHAT_HAPPENS, WHAT_HAPPENS_TO_MOVING
 
 
 def show() -> None:
@@ -11,6 +11,8 @@ def show() -> None:
     st.header("What happens to a photo")
     st.markdown(WHAT_HAPPENS)
     st.caption("The project's SECURITY.md names, for each of these sentences, the test that fails when it is not true.")
+    st.header("What happens to pictures that move")
+    st.markdown(WHAT_HAPPENS_TO_MOVING)
     st.header("What the model cannot know")
     st.markdown(
         "- **An expression is not a feeling.** People smile when they are sad and frown when they think. What a person "

@@ -17,7 +17,7 @@ import psutil
 import requests
 
 from tests.drill.rows import Row
-from tests.integration.commands import Command, running
+from tests.integration.commands import running
 from tests.integration.conftest import free_addresses
 from tests.integration.test_privacy import MARK, WAYS, contents, disguises, marked, scraped
 
@@ -31,7 +31,7 @@ def privacy(folder: Path, photos: int) -> Iterator[Row]:
         # The first photo of each way may still load what is loaded once.
         for way in WAYS.values():
             send(addresses.url, way)
-        with written_files(service, folder / "strace") as written:
+        with written_files(service.process.pid, folder / "strace", seen="openapi.json") as written:
             answers = [send(addresses.url, way) for way in itertools.islice(itertools.cycle(WAYS.values()), photos)]
             requests.get(
                 f"{addresses.url}/openapi.json", timeout=60
@@ -57,12 +57,15 @@ def send(url: str, way: tuple[str, dict[str, str], bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def written_files(service: Command, log: Path) -> Iterator[set[str]]:
-    """The files that the service's processes open to write meanwhile; known after leaving."""
+def written_files(pid: int, log: Path, *, seen: str) -> Iterator[set[str]]:
+    """The files that this process and its children open to write meanwhile; known after leaving.
+
+    `seen`: in the name of a file that they read meanwhile, or `strace` saw nothing.
+    """
     strace = shutil.which("strace")
     if strace is None:
         raise SystemExit("error: no strace here: apt-get install strace")
-    family = [psutil.Process(service.process.pid), *psutil.Process(service.process.pid).children(recursive=True)]
+    family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     attached = itertools.chain.from_iterable(("-p", str(each.pid)) for each in family)
     calls = "trace=open,openat,openat2,creat,memfd_create,rename,renameat,renameat2"
     command = [strace, "-f", "-q", "-o", str(log), "-e", calls, *attached]
@@ -72,6 +75,6 @@ def written_files(service: Command, log: Path) -> Iterator[set[str]]:
         yield written
         process.send_signal(signal.SIGINT)
     text = log.read_text(encoding="utf-8", errors="replace")
-    if "openapi.json" not in text:
+    if seen not in text:
         raise SystemExit("error: strace saw nothing, not even a file that was read; may it attach to processes here?")
     written |= {path for path in WRITING.findall(text) if not path.startswith(NO_FILES)}

@@ -10,7 +10,7 @@ from bench.autoscaling import simulate
 from bench.autoscaling.signals import Scrape, signals
 from bench.autoscaling.simulate import BEFORE, BUSY, MANIFESTS, OVERSHOOT, QUEUE, WAIT
 from monitoring import rules
-from tests.k8s.test_rules import check
+from tests.k8s.stories import check
 
 RESULTS = Path(simulate.__file__).with_name("results.json")
 RIVAL = "… queue 20"

@@ -13,6 +13,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from client.frames import MOST_BYTES
 from client.giving import LARGEST_FILE
 from emotion import errors, openapi
 from emotion.alignment import Landmarks
@@ -138,7 +139,7 @@ def test_torchserve_and_the_page_have_the_same_limits() -> None:
     assert set(re.findall(r"(?:max_size|>) ([0-9]+)", door)) == {str(MAX_BODY)}
     assert f"DOOR_UPLOAD:{UPLOAD_SECONDS}s" in door
     page = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
-    assert page["server"]["maxUploadSize"] >= LARGEST_FILE
+    assert page["server"]["maxUploadSize"] == MOST_BYTES // 10**6 >= LARGEST_FILE
 
 
 def test_the_door_has_the_contracts_errors() -> None:

@@ -1,0 +1,116 @@
+// The curve of the last minute: what is kept of each person, drawn and as CSV.
+
+const MINUTE = 60_000;
+const GAP = 2_000; // of milliseconds without a face, which end a line
+const MOST_CARDS = 4; // of people, the latest
+
+class Curves {
+  constructor(element, emotions, colours) {
+    this.element = element;
+    this.emotions = emotions;
+    this.colours = colours;
+    this.points = new Map(); // by person: {at, shown, confidence, probabilities, why}, oldest first
+    this.cards = new Map();
+    this.list = document.createElement("div");
+    this.element.append(this.legend(), this.list);
+  }
+
+  add(at, people) {
+    for (const { person, shown, confidence, probabilities, why } of people) {
+      if (!this.points.has(person)) this.points.set(person, []);
+      this.points.get(person).push({ at, shown, confidence, probabilities, why });
+    }
+    for (const [person, points] of this.points) {
+      while (points.length && points[0].at < at - MINUTE) points.shift();
+      if (!points.length) this.forget(person);
+    }
+    for (const person of [...this.points.keys()].slice(0, -MOST_CARDS)) this.forget(person);
+  }
+
+  forget(person) {
+    this.points.delete(person);
+    this.cards.get(person)?.remove();
+    this.cards.delete(person);
+  }
+
+  clear() {
+    for (const person of [...this.points.keys()]) this.forget(person);
+  }
+
+  draw(now) {
+    for (const [person, points] of this.points) {
+      const last = points.at(-1);
+      const card = this.card(person);
+      const away = now - last.at > GAP;
+      const seen = [`${last.shown} ${percent(last.confidence)}`, ...(last.why ? [last.why] : [])];
+      setText(card.querySelector("h3"), [`Face ${person}`, ...(away ? ["not in the picture"] : seen)].join(" · "));
+      this.lines(card.querySelector("canvas"), points, now);
+    }
+  }
+
+  card(person) {
+    if (!this.cards.has(person)) {
+      const card = document.createElement("div");
+      card.className = "person";
+      card.append(document.createElement("h3"), document.createElement("canvas"));
+      const canvas = card.querySelector("canvas");
+      canvas.setAttribute("role", "img");
+      canvas.setAttribute("aria-label", `Curve of face ${person} over the last minute; the CSV has its numbers`);
+      this.list.prepend(card);
+      this.cards.set(person, card);
+    }
+    return this.cards.get(person);
+  }
+
+  legend() {
+    const legend = document.createElement("div");
+    legend.className = "legend";
+    for (const emotion of this.emotions) {
+      const name = document.createElement("span");
+      name.textContent = emotion;
+      name.style.setProperty("--colour", this.colours[emotion]);
+      legend.append(name);
+    }
+    return legend;
+  }
+
+  lines(canvas, points, now) {
+    const { width, height } = fit(canvas);
+    const pen = canvas.getContext("2d");
+    const [x, y] = [(at) => width * (1 - (now - at) / MINUTE), (share) => 2 + (height - 4) * (1 - share)];
+    pen.clearRect(0, 0, width, height);
+    pen.strokeStyle = "rgba(128, 128, 128, .4)";
+    pen.lineWidth = 1;
+    pen.beginPath();
+    for (const share of [0, 0.5, 1]) {
+      pen.moveTo(0, y(share));
+      pen.lineTo(width, y(share));
+    }
+    pen.stroke();
+    pen.lineWidth = 2 * devicePixelRatio;
+    for (const emotion of this.emotions) {
+      pen.strokeStyle = this.colours[emotion];
+      pen.beginPath();
+      let before = -Infinity;
+      for (const { at, probabilities } of points) {
+        const share = probabilities[emotion];
+        if (share === undefined) continue;
+        if (at - before > GAP) pen.moveTo(x(at), y(share));
+        else pen.lineTo(x(at), y(share));
+        before = at;
+      }
+      pen.stroke();
+    }
+  }
+
+  csv(started) {
+    const lines = [["seconds", "face", "shown", "confidence", ...this.emotions].join(",")];
+    const all = [...this.points].flatMap(([person, points]) => points.map((point) => ({ person, ...point })));
+    all.sort((a, b) => a.at - b.at || a.person - b.person);
+    for (const { at, person, shown, confidence, probabilities } of all) {
+      const shares = this.emotions.map((emotion) => probabilities[emotion]?.toFixed(4) ?? "");
+      lines.push([((at - started) / 1000).toFixed(3), person, shown, confidence.toFixed(4), ...shares].join(","));
+    }
+    return `${lines.join("\n")}\n`;
+  }
+}

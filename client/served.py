@@ -1,0 +1,14 @@
+"""What `python -m client` serves: the page, and beside it the route of the live camera's frames."""
+
+from pathlib import Path
+
+import streamlit as st
+from starlette.formparsers import MultiPartParser
+from starlette.routing import WebSocketRoute
+
+from client import live
+
+# An upload over 1 MB would pass through a file; Streamlit itself bounds what it takes.
+MultiPartParser.spool_max_size = 2**40
+
+app = st.App(Path(__file__).with_name("app.py"), routes=[WebSocketRoute(live.path(), live.answer_frames)])

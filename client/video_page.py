@@ -1,0 +1,199 @@
+"""A video on the page: given, watched while it is analysed, looked at moment by moment."""
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from client import frames, giving, session, timeline, video, watching
+from client.api import ServiceError
+from client.results import EMOTIONS, Row, shown_emotion
+from client.video import Moment
+from client.watching import Watched
+from emotion.contract import Detail
+
+EVERY = 1.0
+"""Seconds between two looks at what is known."""
+
+
+def show(threshold: float, detail: Detail) -> None:
+    """The uploader, or the video that was given."""
+    watched: Watched | None = st.session_state.get("video")
+    if watched is None:
+        _give(detail)
+        return
+    # A fragment is drawn anew by itself while there is something to wait for.
+    ended = watched.ended
+    st.fragment(_watch, run_every=None if ended else EVERY)(watched, threshold, ended)
+
+
+def _give(detail: Detail) -> None:
+    if st.session_state.pop("no room for video", False):
+        st.warning("The videos of other people fill this page's memory. Try again a little later, or a smaller file.")
+    rate = st.slider(
+        "Pictures a second",
+        min_value=frames.RATES[0],
+        max_value=frames.RATES[-1],
+        width=400,
+        value=2,
+        key="rate",
+        persist_state="session",
+        help="How many pictures of the video are read. More show shorter expressions and take longer.",
+    )
+    key = session.fresh_key("video")
+    st.file_uploader(
+        f"A video of at most {frames.MOST_SECONDS / 60:.0f} minutes",
+        type=list(frames.MEDIA_TYPES),
+        max_upload_size=frames.MOST_BYTES // 10**6,
+        key=key,
+        on_change=_begin,
+        args=(key, rate, detail),
+    )
+
+
+def _begin(key: str, rate: int, detail: Detail) -> None:
+    upload, context = st.session_state[key], get_script_run_ctx()
+    if upload is None or context is None:
+        return
+    session.renew()
+    data = giving.taken(upload)
+    if not watching.has_room(len(data)):
+        st.session_state["no room for video"] = True
+        return
+    configuration = session.configuration()
+    watched = Watched(upload.name, data, rate, context.session_id)
+    watched.start(session.client(configuration), configuration.concurrency, detail)
+    st.session_state.video = watched
+
+
+def _put_away() -> None:
+    st.session_state.pop("video").put_away()
+    st.session_state.pop("moment", None)
+
+
+def _watch(watched: Watched, threshold: float, ended: bool) -> None:
+    if watched.ended and not ended:
+        st.rerun()  # the whole page, so that this is no longer drawn by itself
+    moments = list(watched.moments)
+    _state(watched, moments, ended)
+    if moments:
+        step = 1 / watched.rate
+        found = timeline.stretches(moments, step, threshold)
+        if found:
+            _timeline(found, moments[-1].at + step, moments)
+            left, right = st.columns([3, 2], gap="large")
+            with left:
+                _moment(watched, moments, threshold)
+            with right:
+                _strongest(watched)
+        else:
+            st.info("No face was found so far." if not ended else "No face was found.", icon=":material/search:")
+        _downloads(watched, moments)
+
+
+def _state(watched: Watched, moments: list[Moment], ended: bool) -> None:
+    pictures, people, failed = watching.counts(moments)
+    words = f"{watched.name}: {pictures} pictures, {people} people" + (f", {failed} not answered" if failed else "")
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        if ended:
+            st.markdown(f"**{watched.name}** · {words.partition(': ')[2]}")
+            st.button("Another video", icon=":material/close:", on_click=_put_away)
+        else:
+            said = "Waiting for other videos …" if watched.waits else words
+            st.progress(watched.done, said)
+            st.button("Cancel", icon=":material/stop:", on_click=watched.cancel)
+    if watched.error is not None:
+        message = str(watched.error)
+        advice = watched.error.advice if isinstance(watched.error, ServiceError) else ""
+        st.error(f"**{message[:1].upper()}{message[1:]}.** {advice}", icon=":material/block:")
+
+
+def _timeline(found: list[timeline.Stretch], until: float, moments: list[Moment]) -> None:
+    st.altair_chart(
+        timeline.timeline(found, until),
+        key="timeline",
+        on_select=lambda: _jump_to_selected(moments),
+        selection_mode="moment",
+        alt=timeline.described(found),
+    )
+
+
+def _jump_to_selected(moments: list[Moment]) -> None:
+    for point in st.session_state.timeline.selection.get("moment", []):
+        _jump(moments, float(point["begin"]))
+
+
+def _jump(moments: list[Moment], at: float) -> None:
+    st.session_state.moment = min(range(len(moments)), key=lambda number: abs(moments[number].at - at))
+
+
+def _moment(watched: Watched, moments: list[Moment], threshold: float) -> None:
+    if len(moments) == 1:
+        number = 0
+    else:
+        number = st.slider(
+            "Picture to show; arrow keys go from one to the next, a click into the timeline chooses one too",
+            min_value=0,
+            max_value=len(moments) - 1,
+            key="moment",
+        )
+    moment = moments[number]
+    try:
+        picture = watched.picture(moment)
+    except frames.VideoError as error:
+        st.warning(f"This picture cannot be shown: {error}.")
+        return
+    people = [
+        f"Face {each.person}: {shown_emotion(each.smoothed, threshold)}, {each.smoothed.confidence:.0%}"
+        for each in moment.followed
+    ]
+    words = "; ".join(people) or (str(moment.answer) if isinstance(moment.answer, ServiceError) else "no face")
+    image = video.annotated(picture, moment, threshold)
+    st.image(image, output_format="JPEG", alt=f"The picture at {moment.at:.1f} s. {words}")
+    st.caption(f"At {clock(moment.at)} · {words}")
+
+
+def _strongest(watched: Watched) -> None:
+    found = {emotion: watched.strongest[emotion] for emotion in EMOTIONS if emotion in watched.strongest}
+    if not found:
+        return
+    st.subheader("The strongest moments")
+    with st.container(horizontal=True, gap="small"):
+        for emotion, strong in found.items():
+            with st.container(width=watching.THUMBNAIL, gap="xsmall"):
+                st.image(
+                    strong.thumbnail,
+                    width=watching.THUMBNAIL,
+                    output_format="JPEG",
+                    alt=f"Face {strong.person}, {emotion}",
+                )
+                st.markdown(f"**{emotion.capitalize()}** {strong.confidence:.0%}")
+                st.button(
+                    clock(strong.at),
+                    help=f"Show face {strong.person} at that time",
+                    key=f"strongest {emotion}",
+                    on_click=_jump,
+                    args=(watched.moments, strong.at),
+                )
+
+
+def _downloads(watched: Watched, moments: list[Moment]) -> None:
+    stem = watched.name.rpartition(".")[0]
+
+    def rows() -> list[Row]:
+        return [row for moment in moments for row in video.moment_rows(moment)]
+
+    with st.container(horizontal=True):
+        st.download_button(
+            "Results as CSV", lambda: video.to_csv(rows()), f"{stem}-emotions.csv", "text/csv", on_click="ignore"
+        )
+        st.download_button(
+            "Results as JSON",
+            lambda: video.to_json(watched.name, rows()),
+            f"{stem}-emotions.json",
+            "application/json",
+            on_click="ignore",
+        )
+
+
+def clock(seconds: float) -> str:
+    """As on a player: minutes and seconds."""
+    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"

@@ -1,0 +1,258 @@
+"""Live camera and videos in Chromium, whose camera plays a clip of portraits that take turns."""
+
+import csv
+import io
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import requests
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from bench.camera import READ_CLOCKS, frames_in, stills, write_clip
+from bench.live import as_camera
+from tests.browser.conftest import LAPTOP, OPTIONS, PHONE, SCREENSHOTS, go, screenshot, violations
+from tests.conftest import tool
+from tests.drill.privacy import written_files
+from tests.unit.clips import clip, shown
+
+SECONDS_EACH = 2.0
+
+
+@pytest.fixture(scope="module")
+def with_camera(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """Another Chromium, which has the clip as its camera."""
+    played = tmp_path_factory.mktemp("camera") / "clip.mjpeg"
+    write_clip(played, SECONDS_EACH)
+    options = [option for option in OPTIONS if "fake-device" not in option] + as_camera(played)
+    browser = chromium.browser_type.launch(executable_path=tool("chromium", "chromium"), args=options)
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def tab(with_camera: Browser, page_url: str) -> Iterator[Page]:
+    """A tab on the first page, the notice acknowledged."""
+    context = with_camera.new_context(viewport=LAPTOP, permissions=["camera"])
+    context.set_default_timeout(30_000)
+    tab = context.new_page()
+    tab.goto(page_url)
+    tab.get_by_role("button", name="I understand").click()
+    yield tab
+    context.close()
+
+
+def start(tab: Page) -> None:
+    """Live camera, on."""
+    tab.get_by_role("radio", name="Live camera").click()
+    tab.evaluate(READ_CLOCKS, frames_in(SECONDS_EACH))
+    tab.evaluate(
+        """() => {
+            window.sent = 0;
+            const { send } = WebSocket.prototype;
+            WebSocket.prototype.send = function (message) {
+                if (message instanceof Blob) window.sent += 1;
+                send.call(this, message);
+            };
+        }"""
+    )
+    tab.get_by_role("button", name="Start the camera").click()
+    tab.wait_for_function("window.overlays.length > 2")
+
+
+def overlays(tab: Page) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = tab.evaluate("window.overlays")
+    return found
+
+
+def stands_still(tab: Page) -> bool:
+    tab.wait_for_timeout(300)  # an answer may be under way
+    before = len(overlays(tab))
+    tab.wait_for_timeout(1000)
+    return len(overlays(tab)) == before
+
+
+def downloaded(tab: Page, name: str) -> tuple[str, bytes]:
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name=name).click()
+    return download.value.suggested_filename, download.value.path().read_bytes()
+
+
+def test_faces_are_read_while_the_camera_runs(tab: Page) -> None:
+    start(tab)
+    tab.wait_for_function(
+        """() => window.overlays.length > 40 && ["happy", "neutral"].every(
+            (emotion) => window.overlays.some(({ people }) => people[0]?.shown === emotion))"""
+    )
+    seen = overlays(tab)
+    assert {len(overlay["people"]) for overlay in seen[3:]} == {1}
+    assert {overlay["people"][0]["person"] for overlay in seen[3:]} == {1}, "a face that stays keeps its number"
+    measured = re.compile(r"^[0-9.]+ frames a second · [0-9]+ ms from camera to overlay · 0 refused$")
+    expect(tab.get_by_text(measured)).to_be_visible()
+    expect(tab.get_by_role("heading", name=re.compile("^Face 1 · (happy|neutral|uncertain|sad) "))).to_be_visible()
+    expect(tab.get_by_role("img", name=re.compile("^Seen: face 1: "))).to_be_visible()
+    assert tab.locator("[aria-live=polite]").all_inner_texts()
+    assert violations(tab) == []
+    screenshot(tab, "live")
+    name, picture = downloaded(tab, "Picture of the moment")
+    image = Image.open(io.BytesIO(picture))
+    assert (name, image.size) == ("emotions-live.png", (640, 480))
+    (SCREENSHOTS / "live-moment.png").write_bytes(picture)
+    name, table = downloaded(tab, "Curve as CSV")
+    lines = list(csv.DictReader(io.StringIO(table.decode())))
+    assert len(lines) > 40 and {line["face"] for line in lines} == {"1"}
+    times = [float(line["seconds"]) for line in lines]
+    assert times == sorted(times)
+    assert sum(float(lines[-1][each]) for each in list(lines[-1])[4:]) == pytest.approx(1, abs=0.01)
+
+
+def test_pause_mirror_and_stop(tab: Page) -> None:
+    start(tab)
+    tab.get_by_role("button", name="Pause").click()
+    expect(tab.get_by_text("Paused: no frame is sent.")).to_be_visible()
+    assert stands_still(tab)
+    tab.get_by_role("button", name="Go on").click()
+    before = len(overlays(tab))
+    tab.wait_for_function(f"window.overlays.length > {before + 2}")
+    for _ in range(20):
+        assert tab.evaluate("window.sent - window.overlays.length") <= 1, "one frame is under way at a time"
+    _, mirrored = downloaded(tab, "Picture of the moment")
+    tab.get_by_role("checkbox", name="Mirror").uncheck()
+    _, straight = downloaded(tab, "Picture of the moment")
+    assert (ends_of_clock(mirrored), ends_of_clock(straight)) == (("white", "black"), ("black", "white"))
+    tab.get_by_role("button", name="Stop the camera").click()
+    expect(tab.get_by_text("The camera is off.").first).to_be_visible()
+    assert stands_still(tab)
+    tab.get_by_role("button", name="Start the camera").click()
+    before = len(overlays(tab))
+    tab.wait_for_function(f"window.overlays.length > {before + 2}")
+
+
+def ends_of_clock(picture: bytes) -> tuple[str, str]:
+    """The first and the last field of the clock along the lower edge."""
+    image = np.asarray(Image.open(io.BytesIO(picture)).convert("L"))
+    left, right = ("white" if image[472, x] > 127 else "black" for x in (20, 620))
+    return left, right
+
+
+def test_the_camera_stops_when_the_page_is_hidden_or_left(tab: Page) -> None:
+    start(tab)
+    tab.evaluate(
+        """() => {
+            Object.defineProperty(document, "hidden", { value: true, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+            delete document.hidden;
+        }"""
+    )
+    expect(tab.get_by_text("The camera was stopped because the page was hidden.")).to_be_visible()
+    assert stands_still(tab)
+    tab.get_by_role("button", name="Start the camera").click()
+    before = len(overlays(tab))
+    tab.wait_for_function(f"window.overlays.length > {before + 2}")
+    go(tab, "Privacy and limits")
+    expect(tab.get_by_text("What happens to a photo")).to_be_visible()
+    assert stands_still(tab)
+    go(tab, "Analyse")
+    expect(tab.get_by_role("button", name="Start the camera")).to_be_visible()
+
+
+def test_settings_are_changed_while_the_camera_runs(tab: Page) -> None:
+    start(tab)
+    tab.get_by_text("Settings").click()
+    slider = tab.get_by_role("slider", name="Mark as uncertain below")
+    slider.press("End")
+    tab.wait_for_function("window.overlays.at(-1).people[0]?.shown === 'uncertain'")
+    expect(tab.get_by_text("The camera is on.")).to_be_visible()
+
+
+def test_frames_are_counted_and_cameras_too(tab: Page, metrics_url: str) -> None:
+    def value(name: str) -> float:
+        return float(re.findall(rf"^{name} (\S+)$", requests.get(metrics_url, timeout=10).text, re.MULTILINE)[0])
+
+    before = value("emotion_client_images_total")
+    start(tab)
+    assert value("emotion_client_cameras") == 1
+    assert value("emotion_client_images_total") > before + 2
+    tab.get_by_role("button", name="Stop the camera").click()
+    deadline = time.monotonic() + 10
+    while value("emotion_client_cameras") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert value("emotion_client_cameras") == 0
+
+
+@pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])
+def test_the_live_picture_is_above_the_fold(tab: Page, size: dict[str, int]) -> None:
+    tab.set_viewport_size(size)  # type: ignore[arg-type]
+    start(tab)
+    expect(tab.get_by_role("img", name=re.compile("^Seen: |^No face"))).to_be_in_viewport(ratio=0.7)
+    tab.wait_for_timeout(1000)
+    tab.screenshot(path=SCREENSHOTS / f"live-{size['width']}.png")
+
+
+@pytest.fixture
+def video(tmp_path: Path) -> Path:
+    """A smile of three seconds, then a serious face, then the smile again."""
+    smiling, serious = stills((960, 720))
+    path = tmp_path / "holiday.mp4"
+    path.write_bytes(clip(shown([(smiling, 3.0), (serious, 3.0), (smiling, 3.0)], rate=25)))
+    return path
+
+
+def give(tab: Page, path: Path) -> None:
+    """Upload a video and wait for its end."""
+    expect(tab.get_by_text("A video of at most 10 minutes")).to_be_visible()
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(path)
+    expect(tab.get_by_role("button", name="Another video")).to_be_visible()
+
+
+def test_a_video_of_known_stills_shows_their_emotions_in_their_order(tab: Page, video: Path) -> None:
+    tab.get_by_role("radio", name="Video").click()
+    give(tab, video)
+    expect(tab.get_by_text("18 pictures, 1 people")).to_be_visible()
+    name, table = downloaded(tab, "Results as JSON")
+    content = json.loads(table)
+    assert name == "holiday-emotions.json" and content["file"] == "holiday.mp4"
+    emotions = [row["emotion"] for row in content["results"]]
+    assert [row["time"] for row in content["results"]] == [number / 2 for number in range(18)]
+    assert emotions[:6] == emotions[12:] == ["happy"] * 6 and emotions[6:12] == ["neutral"] * 6
+    described = "Emotion by time for each face: face 1 happy from 0.0 to "
+    chart = tab.get_by_role("img", name=re.compile(re.escape(described)))
+    expect(chart).to_be_visible()
+    _, table = downloaded(tab, "Results as CSV")
+    assert [row["emotion"] for row in csv.DictReader(io.StringIO(table.decode()))] == emotions
+    expect(tab.get_by_text("At 0:00.0 · Face 1: happy")).to_be_visible()
+    # A key and a click choose another picture.
+    tab.get_by_role("slider", name=re.compile("Picture to show")).press("ArrowRight")
+    expect(tab.get_by_text("At 0:00.5 · Face 1: happy")).to_be_visible()
+    place = tab.get_by_test_id("stVegaLiteChart").bounding_box()
+    assert place is not None
+    tab.mouse.click(place["x"] + place["width"] * 0.5, place["y"] + place["height"] * 0.5)
+    expect(tab.get_by_text(re.compile(r"^At 0:0[34]\.[05] · Face 1: neutral"))).to_be_visible()
+    tab.wait_for_load_state("networkidle")
+    screenshot(tab, "video")
+    assert violations(tab) == []
+
+
+def test_nothing_of_a_video_is_written_to_a_disk(tab: Page, video: Path, page_url: str, tmp_path: Path) -> None:
+    tool("strace", "strace")
+    port = int(page_url.rpartition(":")[2])
+    listening = [each for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.pid]
+    (pid,) = {each.pid for each in listening if tuple(each.laddr)[1:] == (port,)}
+    assert pid is not None
+    large = tmp_path / "large.mp4"
+    large.write_bytes(video.read_bytes() + b"\0\x40\0\0free" + bytes(2**22 - 8))  # more than 1 MB, and harmless
+    tab.get_by_role("radio", name="Video").click()
+    give(tab, video)  # what is loaded once
+    tab.get_by_role("button", name="Another video").click()
+    with written_files(pid, tmp_path / "strace", seen="index.html") as written:
+        requests.get(page_url, timeout=10)
+        give(tab, large)
+        expect(tab.get_by_text("18 pictures, 1 people")).to_be_visible()
+    assert written == set()

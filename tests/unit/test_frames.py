@@ -1,0 +1,182 @@
+"""Pictures out of video files, good and bad, without any file."""
+
+import contextlib
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from client import frames
+from client.frames import Bounds, Picture, VideoError, length, picture_at, pictures
+from tests.unit.clips import clip, shown, sound, still, turned
+
+COLOURS = [(still("red"), 1.0), (still("lime"), 1.0), (still("blue"), 1.0)]
+
+
+def main_colour(image: Image.Image) -> str:
+    """Whether red, green or blue is strongest in the middle."""
+    values = image.getpixel((image.width // 2, image.height // 2))
+    assert isinstance(values, tuple)
+    return "rgb"[values.index(max(values))]
+
+
+def seen(found: list[Picture]) -> str:
+    return "".join(main_colour(picture.image) for picture in found)
+
+
+@pytest.mark.parametrize("kind", frames.MEDIA_TYPES)
+def test_stills_come_in_their_order_with_their_times(kind: str) -> None:
+    found = list(pictures(clip(shown(COLOURS), kind), rate=2))
+    assert [picture.at for picture in found] == pytest.approx([0, 0.5, 1.0, 1.5, 2.0, 2.5], abs=0.002)
+    assert seen(found) == "rrggbb"
+    assert {picture.image.size for picture in found} == {(64, 48)}
+
+
+@pytest.mark.parametrize("rate", [1, 3, 10])
+def test_as_many_pictures_as_were_asked_for(rate: int) -> None:
+    assert len(list(pictures(clip(shown(COLOURS, 30)), rate))) == 3 * rate
+
+
+def test_a_variable_rate_keeps_the_file_s_own_times() -> None:
+    times = [0.0, 0.02, 0.04, 0.9, 1.3, 1.31, 4.7]
+    colours = ["red", "red", "red", "lime", "blue", "blue", "red"]
+    video = clip([(at, still(colour)) for at, colour in zip(times, colours, strict=True)])
+    found = list(pictures(video, rate=2))
+    assert [picture.at for picture in found] == pytest.approx([0, 0.9, 1.3, 4.7])
+    assert seen(found) == "rgbr"
+
+
+def test_a_video_that_does_not_begin_at_zero_is_counted_from_its_first_picture() -> None:
+    later = [(at + 5, image) for at, image in shown(COLOURS)]
+    assert [picture.at for picture in pictures(clip(later, "webm"), rate=1)] == pytest.approx([0, 1, 2], abs=0.002)
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_rotated_video_stands_upright(quarters: int) -> None:
+    upright = Image.new("RGB", (64, 48), "blue")
+    upright.paste("red", (0, 0, 64, 24))  # above
+    lying = upright.rotate(90 * quarters, expand=True)  # counterclockwise; the file says that it must be turned back
+    (picture,) = pictures(turned(clip([(0, lying)]), quarters), rate=1)
+    assert picture.image.size == (64, 48)
+    assert main_colour(picture.image.crop((0, 0, 64, 20))) == "r"
+    assert main_colour(picture.image.crop((0, 28, 64, 48))) == "b"
+
+
+def test_a_large_picture_is_scaled_down() -> None:
+    (picture,) = pictures(clip([(0, still("red", (2560, 1440)))]), rate=1)
+    assert picture.image.size == (1280, 720) and picture.scale == 0.5
+
+
+@pytest.mark.parametrize("kind", ["mp4", "webm"])
+@pytest.mark.parametrize("at", [0.0, 0.5, 1.0, 2.5])
+def test_a_picture_is_found_again_by_its_time(kind: str, at: float) -> None:
+    video = clip([(when + 5, image) for when, image in shown(COLOURS)], kind)
+    wanted = next(picture for picture in pictures(video, rate=2) if abs(picture.at - at) < 0.01)
+    again = picture_at(video, wanted.at)
+    assert again.image.tobytes() == wanted.image.tobytes()
+
+
+CLUSTER = b"\x1f\x43\xb6\x75"
+"""Before the pictures of a `.webm`."""
+
+BROKEN = {
+    "empty": (b"", "the file is empty"),
+    "no video": (b"something else" * 100, "no video that can be read here"),
+    "a picture": (b"\xff\xd8\xff\xe0" + bytes(1000), "no video that can be read here"),
+    "only its head": (clip(shown(COLOURS))[:200], "no video that can be read here"),
+    "only sound": (sound(), "no moving picture, only sound"),
+    "cut off before its pictures": (clip(shown(COLOURS), "webm").partition(CLUSTER)[0], "or it is damaged"),
+    "no pictures": (clip([]), "no video that can be read here"),
+}
+
+
+@pytest.mark.parametrize(("video", "message"), BROKEN.values(), ids=BROKEN)
+def test_what_is_no_video_gets_a_clear_error(video: bytes, message: str) -> None:
+    with pytest.raises(VideoError, match=message):
+        list(pictures(video, rate=2))
+
+
+def test_of_a_video_that_is_cut_off_what_is_there_is_read() -> None:
+    whole = clip(shown([(still("red"), 1.0), (noise(), 1.0), (noise(), 1.0)]), "webm")
+    found = list(pictures(whole[: len(whole) // 2], rate=10))
+    assert 10 <= len(found) < 30
+
+
+def test_bytes_broken_at_random_give_pictures_or_an_error_and_nothing_else() -> None:
+    dice = np.random.default_rng(0)
+    for kind in ("mp4", "webm"):
+        video = clip(shown([(still("red"), 0.5), (noise(), 0.5)]), kind)
+        for _ in range(150):
+            broken = bytearray(video)
+            for at in dice.integers(len(video), size=dice.choice((1, 10, 100))):
+                broken[at] = dice.integers(256)
+            with contextlib.suppress(VideoError):
+                assert len(list(pictures(bytes(broken), rate=10))) <= 10 * 601
+
+
+def noise() -> Image.Image:
+    return Image.fromarray(np.random.default_rng(0).integers(256, size=(48, 64, 3), dtype=np.uint8))
+
+
+def test_a_video_that_says_that_it_is_too_long_is_refused_before_its_first_picture() -> None:
+    video = clip([(0, still("red")), (1000, still("lime")), (1001, still("lime"))])
+    with pytest.raises(VideoError, match=r"takes 16\.7 minutes; the limit is 10 minutes"):
+        next(pictures(video, rate=1))
+    assert len(list(pictures(video, rate=1, bounds=Bounds(seconds=1200)))) == 3
+
+
+def test_an_endless_video_is_read_up_to_the_limit() -> None:
+    video = clip(shown(COLOURS), "webm", live="1")  # as a camera streams it: no length, no index
+    assert length(video) is None
+    found = []
+    with pytest.raises(VideoError, match="goes on after 2 seconds, the limit"):
+        for picture in pictures(video, rate=2, bounds=Bounds(seconds=2)):
+            found.append(picture)
+    assert seen(found) == "rrggb"
+
+
+def test_a_video_whose_time_stands_still_is_read_up_to_the_limit() -> None:
+    many = [(number / 1000, image) for number, (_, image) in enumerate(shown(COLOURS * 20))]
+    with pytest.raises(VideoError, match="goes on after 1 seconds"):
+        list(pictures(clip(many), rate=10, bounds=Bounds(seconds=1)))
+
+
+def test_a_file_that_is_too_large_is_refused() -> None:
+    with pytest.raises(VideoError, match="has 0 MB; the limit is 0 MB"):
+        next(pictures(clip(shown(COLOURS)), rate=1, bounds=Bounds(size=1000)))
+
+
+def test_too_large_pictures_are_refused_whatever_the_header_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "MAX_PIXELS", 100_000)
+    large = clip([(0, still("red", (640, 480)))], "webm")
+    with pytest.raises(VideoError, match="the picture is 640×480"):
+        next(pictures(large, rate=1))
+    lying = large.replace(b"\xb0\x82\x02\x80", b"\xb0\x82\x00\x40")  # 64 pixels wide
+    assert lying != large
+    with pytest.raises(VideoError, match="or it is damaged"):
+        next(pictures(lying, rate=1))
+
+
+@pytest.mark.parametrize(
+    "playlist",
+    [
+        "ffconcat version 1.0\nfile secret.mp4\n",
+        "#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\nsecret.mp4\n#EXT-X-ENDLIST\n",
+    ],
+)
+def test_a_playlist_opens_no_other_file(playlist: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "secret.mp4").write_bytes(clip(shown(COLOURS)))
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(VideoError, match="no video that can be read here"):
+        list(pictures(playlist.encode(), rate=1))
+
+
+def test_pictures_are_decoded_only_as_they_are_wanted() -> None:
+    video = clip(shown([(still("red"), 60.0)]))
+    assert len(list(itertools.islice(pictures(video, rate=10), 3))) == 3
+
+
+def test_the_length_is_what_the_file_says() -> None:
+    assert length(clip(shown(COLOURS))) == pytest.approx(3, abs=0.2)
