@@ -52,7 +52,7 @@ BASELINE = "1"
 SEEN_BY = {
     # /ping is asked by GET; a code that the photo is to blame for, or the caller, is an answer.
     "door": (
-        'caddy_http_request_duration_seconds_count{server="door", handler="headers", method=~"POST|PUT"',
+        'caddy_http_request_duration_seconds_count{server="door", handler="map", method=~"POST|PUT"',
         'code=~"5..|408"',
     ),
     "page": (

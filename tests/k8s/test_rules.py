@@ -86,7 +86,7 @@ def counter(*pieces: tuple[float, int]) -> str:
     return " ".join(texts)
 
 
-DOOR = 'caddy_http_request_duration_seconds_count{{{}, server="door", handler="headers", method="POST", code="{}"}}'
+DOOR = 'caddy_http_request_duration_seconds_count{{{}, server="door", handler="map", method="POST", code="{}"}}'
 
 
 def door(bad: float, minutes: int, before: int, after: int, *, step: int = 60, code: int = 503) -> dict[str, str]:
