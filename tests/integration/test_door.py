@@ -145,7 +145,7 @@ def test_the_contract_is_served_where_it_is_written(server: Addresses, http: HTT
 def test_the_doors_numbers_are_on_a_port_of_their_own(server: Addresses, http: HTTP) -> None:
     http.get(f"{server.url}/nothing", timeout=TIMEOUT)
     text = http.get(f"http://127.0.0.1:{server.door_metrics}/metrics", timeout=TIMEOUT).text
-    assert re.search(r'caddy_http_request_duration_seconds_count\{code="404",handler="headers",.*server="door"\}', text)
+    assert re.search(r'caddy_http_request_duration_seconds_count\{code="404",handler="map",.*server="door"\}', text)
 
 
 @pytest.fixture

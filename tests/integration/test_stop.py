@@ -1,6 +1,7 @@
 """A stop loses nothing that the door has taken, and a part that dies does not go unnoticed."""
 
 import io
+import re
 import signal
 import time
 from collections import Counter
@@ -71,6 +72,23 @@ def test_the_door_says_no_before_it_closes(tmp_path: Path) -> None:
         assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
         assert service.process.wait(60) == 0
     assert list((tmp_path / "tmp").iterdir()) == []
+
+
+def test_an_answer_under_way_when_the_door_begins_to_leave_ends_its_connection_too(tmp_path: Path) -> None:
+    """Or its client would go on sending on a connection that is about to be cut."""
+    addresses = free_addresses()
+    in_flight = re.compile(r'caddy_http_requests_in_flight\{[^}]*server="door"\} [1-9]')
+    with running(tmp_path, addresses, DOOR_LEAVING="8s") as service, ThreadPoolExecutor(1) as pool:
+        java = service.child("java")
+        java.suspend()
+        answer = pool.submit(requests.post, addresses.predictions, data=photo_bytes("smiling"), timeout=60)
+        metrics = f"http://127.0.0.1:{addresses.door_metrics}/metrics"
+        eventually(lambda: in_flight.search(requests.get(metrics, timeout=10).text) is not None, 20, every=0.05)
+        service.process.terminate()
+        eventually(lambda: status(f"{addresses.url}/ping") == 503, 5, every=0.05)
+        java.resume()
+        assert (answer.result().status_code, answer.result().headers["Connection"]) == (200, "close")
+        assert service.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("part", ["java", "caddy"])
