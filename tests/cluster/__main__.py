@@ -37,7 +37,7 @@ nodes:
   - role: worker
 """
 
-LEFT_ALONE = ("clusterroles", "clusterrolebindings", "priorityclasses", "apiservices")
+CLUSTER_WIDE = ("clusterroles", "clusterrolebindings", "priorityclasses", "apiservices")
 """What is not in the namespace and must go with it."""
 
 
@@ -136,7 +136,7 @@ class Cluster:
         self.kubectl.run("delete", "--kustomize", DEV, "--ignore-not-found", timeout=self.patience)
         left = [
             f"{kind}/{name}"
-            for kind in LEFT_ALONE
+            for kind in CLUSTER_WIDE
             for name in names(self.kubectl.objects("get", kind, "--selector", OURS))
         ]
         left += [name for name in names(self.kubectl.objects("get", "namespaces")) if name == NAMESPACE]

@@ -167,7 +167,7 @@ def labelled(metadata: Manifest, selector: str) -> bool:
 def test_whatever_the_overlay_makes_outside_its_namespace_is_looked_for_after_deletion() -> None:
     kinds = {each["kind"] for each in overlay("dev") if "namespace" not in each["metadata"]} - {"Namespace"}
     plurals = {f"{kind.lower()}s".replace("classs", "classes") for kind in kinds}
-    assert plurals == set(cluster.LEFT_ALONE)
+    assert plurals == set(cluster.CLUSTER_WIDE)
 
 
 def test_the_images_are_those_that_the_overlay_names() -> None:

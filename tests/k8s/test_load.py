@@ -51,6 +51,7 @@ def test_its_pod_passes_restricted_pod_security(pod: dict[str, Any]) -> None:
     spec = pod["spec"]
     (container,) = spec["containers"]
     assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["runAsUser"] == 10001, "nobody of the node's"
     assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     assert spec["automountServiceAccountToken"] is False
     assert container["securityContext"]["allowPrivilegeEscalation"] is False

@@ -113,7 +113,7 @@ def test_the_charts_namespaces_are_those_that_the_policies_let_in(documents: lis
     assert {"monitoring", "nginx-ingress"} <= installed & admitted
 
 
-def test_the_sums_name_of_prometheus_is_where_its_chart_puts_it() -> None:
+def test_prometheus_and_grafana_are_where_their_chart_puts_them() -> None:
     """The chart calls it by its release: kube-prometheus-stack's is `monitoring` here."""
     (stack,) = (words for words in commands("helm") if "prometheus-community/kube-prometheus-stack" in words)
     (adapter,) = (words for words in commands("helm") if "prometheus-community/prometheus-adapter" in words)

@@ -32,6 +32,7 @@ POLICY = Policy(targets={"queue": 4.0}, least=1, most=50, up=AT_ONCE, down=AT_ON
         # Cut to whole thousandths: 0.1109 is 110m, and that is within a tenth of 100m.
         (9, [0.1109] * 9, 0.1, 9),
         (2, [0.111, 0.110], 0.1, 2),
+        (2, [0.1119, 0.1101], 0.1, 2),  # each value is, and their average
         (9, [0.111] * 9, 0.1, 10),
         (2, [8.0, None], 4.0, 2),  # a pod that is starting counts as idle when that asks for more …
         (2, [20.0, None], 4.0, 5),
@@ -87,10 +88,20 @@ def test_scaling_down_waits_for_the_window() -> None:
 
 
 def test_scaling_up_waits_for_its_own_window() -> None:
-    scaler = Autoscaler(replace(POLICY, up=Direction(30, [Rate("Percent", 900, 15)])))
+    slow_down = Direction(300, [Rate("Percent", 100, 15)])
+    scaler = Autoscaler(replace(POLICY, up=Direction(30, [Rate("Percent", 900, 15)]), down=slow_down))
     assert scaler.decide(0, 2, {"queue": [4.0, 4.0]}) == 2
     assert scaler.decide(15, 2, {"queue": [20.0, 20.0]}) == 2
     assert scaler.decide(30, 2, {"queue": [20.0, 20.0]}) == 10
+
+
+def test_the_window_of_one_direction_ends_although_the_other_is_longer() -> None:
+    patient = Direction(600, [Rate("Percent", 900, 15)])
+    scaler = Autoscaler(replace(POLICY, up=patient, down=Direction(300, [Rate("Percent", 100, 15)])))
+    assert scaler.decide(0, 10, {"queue": [4.0] * 10}) == 10
+    for now in range(15, 300, 15):
+        assert scaler.decide(now, 10, {"queue": [0.0] * 10}) == 10, f"after {now} s"
+    assert scaler.decide(300, 10, {"queue": [0.0] * 10}) == 1
 
 
 def test_rates_limit_each_period() -> None:
