@@ -1,7 +1,7 @@
 """Real callers behind a load balancer, by a real nginx with the settings of k8s/components/ingress.
 
-F5's controller writes its nginx.conf from them; `configuration` stands in for its template. Only the rate is another one:
-so slow that it does not matter how fast this machine is.
+F5's controller writes its nginx.conf from them; `configuration` stands in for its template. Only the rate is another
+one: so slow that it does not matter how fast this machine is.
 """
 
 import contextlib
