@@ -189,9 +189,11 @@ def test_the_objectives_count_a_canarys_failures_and_no_shadows(tmp_path: Path, 
 
 
 @pytest.mark.parametrize("track", TRACKS)
-def test_another_versions_pods_do_not_hide_an_outage(tmp_path: Path, track: str) -> None:
+@pytest.mark.parametrize("old", [{}, {f"emotion_workers_ready{{{pod()}}}": "0x20"}], ids=["gone", "without a worker"])
+def test_another_versions_pods_do_not_hide_an_outage(tmp_path: Path, track: str, old: dict[str, str]) -> None:
+    up = {f"emotion_torchserve_up{{{pod()}}}": "1x20"} if old else {}
     series = {f"emotion_workers_ready{{{pod(track)}}}": "2x20", f"emotion_torchserve_up{{{pod(track)}}}": "1x20"}
-    check(tmp_path, series, [(firing("EmotionNoReadyWorker"), "15m", [1.0])], "1m")
+    check(tmp_path, series | old | up, [(firing("EmotionNoReadyWorker"), "15m", [1.0])], "1m")
 
 
 def test_neither_the_first_week_nor_pods_wanted_are_mixed_with_another_versions(tmp_path: Path) -> None:
