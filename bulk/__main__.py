@@ -6,8 +6,8 @@
 
 SOURCE is a folder, a glob or a manifest (CSV or Parquet with a column `photo`), on disk or at s3://, gs:// or az://.
 RESULTS holds Parquet files: a row a face, or a row that says why a photo has none. Started again, the same command does
-only what is not there yet. Exit status: 0 when every photo was analysed, 1 when some have errors, 2 when it could not
-run.
+only what is not there yet. Exit status: 0 when every photo was analysed, 3 when some have errors, another when it
+could not run.
 """
 
 import argparse
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.report:
         page = summary.page(counted, arguments.source)
         put(arguments.report, page.encode())
-    return 1 if counted.failed else 0
+    return summary.SOME_FAILED if counted.failed else 0
 
 
 def _work(

@@ -10,6 +10,9 @@ from bulk.results import Results
 from bulk.rows import NO_FACE, OK
 from emotion.labels import COLOURS
 
+SOME_FAILED = 3
+"""Exit status of a run that analysed all it could; 1 and 2 are what Python and its command lines fail with."""
+
 
 @dataclass
 class Counts:

@@ -14,6 +14,7 @@ from pyarrow import fs
 from ray.cluster_utils import Cluster
 
 from bulk import storage
+from bulk.summary import SOME_FAILED
 from tests.conftest import ROOT
 from tests.integration.conftest import free_ports
 from tests.unit.bulk_photos import BROKEN, all_rows, archive, break_some, command, models, photos_once, query, run
@@ -42,7 +43,7 @@ def undisturbed(folder: Path, model_folder: Path) -> Path:
     """Results of a run that was left alone."""
     out = folder.parent / "undisturbed"
     done = run(command(folder, out, model_folder, "--report", str(folder.parent / "summary.html")))
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == SOME_FAILED, done.stderr
     assert f"{PHOTOS} photos, " in done.stdout
     assert "photos and" in done.stdout and "faces a second" in done.stdout
     assert f"{PHOTOS}/{PHOTOS}" in done.stderr.splitlines()[-1], "a log shows progress too, on lines of its own"
@@ -92,7 +93,7 @@ def test_an_archive_becomes_rows_and_a_page(undisturbed: Path, folder: Path, mod
     assert f"{PHOTOS} photos" in page
     assert "http" not in page
     # Nothing is left to do, so Ray, which this address would not let in, is not even asked.
-    assert run(command(folder, undisturbed, model_folder, "--address", "127.0.0.1:1")).returncode == 1
+    assert run(command(folder, undisturbed, model_folder, "--address", "127.0.0.1:1")).returncode == SOME_FAILED
 
 
 def test_a_driver_killed_five_times_loses_and_doubles_nothing(
@@ -110,7 +111,7 @@ def test_a_driver_killed_five_times_loses_and_doubles_nothing(
             process.kill()
             process.wait()
     kept = files(out)
-    assert run(arguments).returncode == 1
+    assert run(arguments).returncode == SOME_FAILED
     assert 0 < kept < files(out), "it was killed too early or too late"
     assert all_rows(out) == all_rows(undisturbed)
 
@@ -124,7 +125,7 @@ def test_a_lost_node_loses_and_doubles_nothing(
     with when(arguments, lambda: files(out) >= files(undisturbed) // 2) as process:
         cluster.remove_node(second, allow_graceful=False)
         assert process.poll() is None, "it ended before the node did"
-        assert process.wait(timeout=180) == 1
+        assert process.wait(timeout=180) == SOME_FAILED
     photos_once(out, folder)
     assert all_rows(out) == all_rows(undisturbed)
 
@@ -175,7 +176,7 @@ def test_a_bucket_is_read_and_written(tmp_path: Path, model_folder: Path, bucket
             stream.write(path.read_bytes())
     arguments = command("s3://archive/2024", "s3://archive/results", model_folder)
     done = run(arguments)
-    assert done.returncode == 1, done.stderr
+    assert done.returncode == SOME_FAILED, done.stderr
     (local := tmp_path / "copied").mkdir()
     fs.copy_files("archive/results", str(local), bucket, fs.LocalFileSystem())
     assert files(local) > 1
@@ -187,4 +188,4 @@ def test_a_bucket_is_read_and_written(tmp_path: Path, model_folder: Path, bucket
         f"archive/2024/{name}": code for name, code in expected.items()
     }
     again = run([*arguments, "--address", "127.0.0.1:1"])
-    assert (again.returncode, again.stdout) == (1, done.stdout.partition("\n")[2]), "nothing was left to do"
+    assert (again.returncode, again.stdout) == (SOME_FAILED, done.stdout.partition("\n")[2]), "nothing was left to do"

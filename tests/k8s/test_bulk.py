@@ -11,6 +11,7 @@ import kubernetes_validate
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from bulk.summary import SOME_FAILED
 from tests.k8s.manifests import ROOT, Manifest, find, overlay
 from tests.k8s.test_manifests import OLDEST, newest_minors
 
@@ -103,7 +104,7 @@ def test_it_runs_the_version_of_ray_that_is_in_the_image(job: RayJob) -> None:
 
 def test_a_lost_cluster_is_made_again_and_a_photo_with_an_error_is_no_reason_to(job: RayJob) -> None:
     assert job.backoffLimit > 0
-    assert job.entrypoint.endswith("|| [ $? -eq 1 ]")
+    assert job.entrypoint.endswith(f"|| [ $? -eq {SOME_FAILED} ]")
 
 
 def test_pods_are_restricted(pods: list[Manifest], job: RayJob) -> None:
