@@ -7,7 +7,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from emotion import containers
+from emotion import containers, memory
 from emotion.contract import FORMAT_NAMES, MAX_PIXELS, MAX_SIDE, MIN_SIDE, UNSUPPORTED_FORMAT
 from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
@@ -20,6 +20,9 @@ _ORIENTATION_TAG = 0x0112
 _WEBP_ALPHA, _WEBP_BEFORE_PICTURE = 0x10, 2
 _JPEG_STANDALONE = frozenset(range(0xD0, 0xD9)) | {0x01}
 _REDUCED = {2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4, 8: cv2.IMREAD_REDUCED_COLOR_8}
+
+MAX_MEMORY = 400_000_000
+"""Bytes that decoding may take: no header says that a WebP file of 3 MB wants 65,536 Huffman tables of 12 kB."""
 
 _STRIP = 2**16
 """Pixels that become white paper at once: small enough for the processor's cache, and four times as fast as more."""
@@ -91,8 +94,9 @@ def _decode(data: bytes | bytearray, header: Header, reduction: int) -> np.ndarr
     encoded = np.frombuffer(data, dtype=np.uint8)
     flags = _REDUCED.get(reduction, cv2.IMREAD_COLOR)
     try:
-        image = _decode_alpha(encoded) if header.alpha else cv2.imdecode(encoded, flags)
-    except cv2.error:
+        with memory.at_most(MAX_MEMORY):
+            image = _decode_alpha(encoded) if header.alpha else cv2.imdecode(encoded, flags)
+    except (cv2.error, MemoryError):
         image = None
     expected = sorted(math.ceil(side / reduction) for side in (header.height, header.width))
     if image is None or sorted(image.shape[:2]) != expected:

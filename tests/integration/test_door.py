@@ -198,3 +198,10 @@ def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.Monke
                 assert time.monotonic() - started < 10
     for got, answer in told:
         assert not answer or (got, json.loads(answer)["error"]["code"]) == (408, "upload_timeout")
+
+
+def test_a_client_cannot_have_the_doors_own_headers_left_out(server: Addresses, http: HTTP) -> None:
+    headers = {"Connection": "X-Detail, X-Request-Start, X-Request-Id, Content-Type"}
+    asked = f"{server.predictions}?detail=odd"
+    answer = http.post(asked, data=photo_bytes("smiling"), headers=headers, timeout=TIMEOUT)
+    assert_error(answer, 400, "invalid_parameter")
