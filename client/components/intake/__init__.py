@@ -24,7 +24,7 @@ def watch_uploader(
     """
 
     def told() -> None:
-        lines = st.session_state["intake"].get("said")
+        lines = st.session_state.get("intake", {}).get("said")
         if lines is not None:
             tell(lines)
 

@@ -27,10 +27,10 @@ class View {
     this.image = element("img", { src: data.image, alt: data.description });
     this.drawing = svg("svg", { "aria-hidden": "true" });
     const photo = element("div", { class: "photo" }, this.image, this.drawing);
-    photo.style.setProperty("--ratio", data.width / data.height);
-    photo.style.setProperty("--width", data.width);
     this.cards = data.faces.map((face) => this.card(face));
     const layout = element("div", { class: "layout" }, photo);
+    layout.style.setProperty("--ratio", data.width / data.height);
+    layout.style.setProperty("--width", data.width);
     if (this.cards.length) {
       layout.classList.add("with-cards");
       layout.append(element("ol", { class: many ? "cards many" : "cards", "aria-label": "Faces" }, ...this.cards));
