@@ -6,8 +6,8 @@ const QUALITY = 0.9;
 
 let pasted = 0;
 
-export default function ({ data, setTriggerValue }) {
-  let handing = false;
+export default function ({ data, parentElement, setTriggerValue }) {
+  parentElement.stopWatching?.(); // called anew, as after a change of the theme, with the former listeners still there
 
   async function take(files) {
     const input = document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
@@ -21,9 +21,9 @@ export default function ({ data, setTriggerValue }) {
     }
     if (taken.files.length) {
       input.files = taken.files;
-      handing = true;
-      input.dispatchEvent(new Event("change", { bubbles: true }));
-      handing = false;
+      const handed = new Event("change", { bubbles: true });
+      handed.isHanded = true;
+      input.dispatchEvent(handed);
     } else input.value = "";
     // The page keeps what was said until other files are given.
     if (said.length || data.said) setTriggerValue("said", said);
@@ -37,28 +37,30 @@ export default function ({ data, setTriggerValue }) {
   });
 
   const changed = (event) => {
-    if (handing || event.target?.dataset?.testid !== "stFileUploaderDropzoneInput") return;
-    event.stopPropagation();
+    if (event.isHanded || event.target?.dataset?.testid !== "stFileUploaderDropzoneInput") return;
+    event.stopImmediatePropagation();
     take([...event.target.files]);
   };
   const dropped = (event) => {
     if (!event.target?.closest?.(UPLOADER)) return;
-    event.stopPropagation();
+    event.stopImmediatePropagation();
     event.preventDefault();
     take([...event.dataTransfer.files]);
   };
   const paste = (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (!files.length) return;
+    event.stopImmediatePropagation();
     event.preventDefault();
     take(files.map(named));
   };
   const ways = [["change", changed], ["drop", dropped], ["paste", paste]];
   for (const [name, listener] of ways) document.addEventListener(name, listener, { capture: true });
-  return () => {
+  parentElement.stopWatching = () => {
     cancelAnimationFrame(frame);
     ways.forEach(([name, listener]) => document.removeEventListener(name, listener, { capture: true }));
   };
+  return parentElement.stopWatching;
 }
 
 /** Why a file is not taken, or nothing. */

@@ -11,6 +11,7 @@ export default function ({ data, parentElement }) {
   if (view?.text !== text) {
     // Drawn anew only if there is something new: whoever is at a card stays there.
     const root = element("div", { class: "photo-of-faces" });
+    view?.close();
     if (before) before.replaceWith(root);
     else parentElement.append(root);
     view = root.view = new View(root, data, before?.view.chosen ?? 0);
