@@ -8,9 +8,9 @@ def show() -> None:
     st.title("Privacy and limits")
     st.header("What happens to a photo")
     st.markdown(
-        "1. Your browser sends it to this page's server, on a slow connection at no more than 2,048 pixels. The server "
-        "makes it as small if it is larger, and drops its metadata, such as where it was taken. Only a file that the "
-        "page cannot read goes on unchanged, for the service to say what is wrong with it.\n"
+        "1. Your browser sends it to this page's server, which makes it smaller if it is larger than 2,048 pixels and "
+        "drops its metadata, such as where it was taken. Only a file that the page cannot read goes on unchanged, for "
+        "the service to say what is wrong with it.\n"
         "2. The page's server sends it to the emotion service, which finds the faces, reads them and forgets them. "
         "The service writes one log line a photo: a random id, how many faces and how long; nothing of the picture "
         "and no name.\n"

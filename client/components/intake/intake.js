@@ -1,15 +1,13 @@
 // Between the person's files and Streamlit's uploader, which says why it refuses a file only in a tooltip.
 
 const UPLOADER = '[data-testid="stFileUploaderDropzone"]';
-const SLOW = ["slow-2g", "2g", "3g"]; // as the browser calls connections on which a phone's photo takes half a minute
-const QUALITY = 0.9;
 
 let pasted = 0;
 
 export default function ({ data, parentElement, setTriggerValue }) {
   parentElement.stopWatching?.(); // called anew, as after a change of the theme, with the former listeners still there
 
-  async function take(files) {
+  function take(files) {
     const input = document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
     if (!files.length || !input) return;
     const said = [];
@@ -17,7 +15,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const file of files) {
       const reason = refusal(file, data);
       if (reason) said.push(`${file.name}: ${reason}`);
-      else taken.items.add(await sparing(file, data.side, said));
+      else taken.items.add(file);
     }
     if (taken.files.length) {
       input.files = taken.files;
@@ -76,31 +74,6 @@ function refusal(file, { suffixes, largest }) {
 function named(file) {
   pasted += 1;
   return new File([file], `pasted-${pasted}.${file.type.split("/")[1] ?? "png"}`, { type: file.type });
-}
-
-/** The file; on a slow connection its picture at a fraction of its bytes, if that is one. */
-async function sparing(file, side, said) {
-  const connection = navigator.connection;
-  if (!(connection?.saveData || SLOW.includes(connection?.effectiveType)) || !file.type.startsWith("image/")) return file;
-  try {
-    const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const scale = side / Math.max(picture.width, picture.height);
-    if (scale >= 1) return file;
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.round(picture.width * scale);
-    canvas.height = Math.round(picture.height * scale);
-    const pen = canvas.getContext("2d");
-    pen.imageSmoothingQuality = "high";
-    pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    picture.close();
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
-    if (!blob || blob.size >= file.size) return file;
-    const name = file.name.replace(/\.[^.]*$/, ".jpg");
-    said.push(`${file.name} was scaled down to ${canvas.width} × ${canvas.height} pixels for your slow connection.`);
-    return new File([blob], name, { type: "image/jpeg" });
-  } catch {
-    return file; // the browser cannot read it; the page's server may
-  }
 }
 
 function megabytes(bytes) {
