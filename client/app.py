@@ -34,8 +34,10 @@ def main() -> None:
         st.Page(f"views/{name}.py", title=title, icon=f":material/{icon}:", default=name == "analyse")
         for name, (title, icon) in views.items()
     ]
+    # Before the pages are known: else the browser would ask Google for the page's own icon.
+    st.set_page_config(page_icon="🙂", layout="wide")
     page = st.navigation(pages, position="top")
-    st.set_page_config(page_title=f"{page.title} · Emotion detection", page_icon="🙂", layout="wide")
+    st.set_page_config(page_title=f"{page.title} · Emotion detection")
     session.configuration()  # stops here where a setting is wrong
     st.html(f"<style>{STYLE}</style>")
     page.run()

@@ -12,9 +12,9 @@ NOTICE = (
 )
 
 WHAT_HAPPENS = """\
-1. Your browser sends it to this page's server, on a slow connection at no more than 2,048 pixels. The server makes it
-   as small if it is larger, and drops its metadata, such as where it was taken. Only a file that the page cannot read
-   goes on unchanged, for the service to say what is wrong with it.
+1. Your browser sends it to this page's server, which makes it smaller if it is larger than 2,048 pixels and drops its
+   metadata, such as where it was taken. Only a file that the page cannot read goes on unchanged, for the service to say
+   what is wrong with it.
 2. The page's server sends it to the emotion service, which finds the faces, reads them and forgets them. The service
    writes one log line a photo: a random id, how many faces and how long; nothing of the picture and no name.
 3. Photo and answer stay in this browser tab's session so that you can look at them; going to another page keeps them.

@@ -251,7 +251,7 @@ def test_8_other_page_and_back(tab: Page) -> None:
     expect(tab.get_by_text('"emotion": "happy"').first).to_be_visible()
     screenshot(tab, "8-api")
     tab.get_by_test_id("stCode").first.hover()
-    tab.get_by_test_id("stCodeCopyButton").first.click()
+    tab.get_by_test_id("stCode").first.get_by_role("button").click()
     assert tab.evaluate("navigator.clipboard.readText()").startswith("curl -T Both.jpg ")
     go(tab, "Live service")
     expect(tab.get_by_text("Median round trip")).to_be_visible()

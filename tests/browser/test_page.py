@@ -158,27 +158,6 @@ def test_axe_finds_nothing_on_any_page(tab: Page, scheme: Literal["light", "dark
     assert not any(found.values()), json.dumps(found, indent=1)
 
 
-@pytest.mark.parametrize("slow", [True, False])
-def test_on_a_slow_connection_a_large_photo_travels_scaled_down(
-    context: BrowserContext, page_url: str, tmp_path: Path, slow: bool
-) -> None:
-    # Chromium's own emulation of slow networks leaves what the page is told of the connection as it is.
-    kind = "3g" if slow else "4g"
-    context.add_init_script(
-        f"Object.defineProperty(navigator, 'connection', {{ value: {{ effectiveType: '{kind}' }} }})"
-    )
-    tab = begin(context.new_page(), page_url)
-    sent: list[int] = []
-    tab.on("request", lambda request: sent.append(len(request.post_data_buffer or b"")))
-    large = tmp_path / "large.png"
-    large.write_bytes(encoded(Image.open(SAMPLES / "Both.jpg").convert("RGB").resize((3000, 1920))))
-    choose(tab, large)
-    expect(cards(tab)).to_have_count(2)
-    said = tab.get_by_text("large.png was scaled down to 2048 × 1311 pixels for your slow connection.")
-    expect(said).to_have_count(1 if slow else 0)
-    assert (max(sent) < large.stat().st_size / 4) == slow
-
-
 def test_the_theme_is_switched_in_the_menu(tab: Page) -> None:
     choose(tab, SAMPLES / "Both.jpg")
     expect(cards(tab)).to_have_count(2)

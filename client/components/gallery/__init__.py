@@ -38,7 +38,7 @@ def show(tiles: Sequence[Tile], shown: str, choose: Callable[[str], None]) -> No
     """The tiles, the one with the id `shown` marked; `choose` is called with the id of one that was clicked."""
 
     def clicked() -> None:
-        chosen = st.session_state["gallery"].get("chosen")
+        chosen = st.session_state.get("gallery", {}).get("chosen")
         if chosen is not None:
             choose(chosen)
 

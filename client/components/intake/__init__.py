@@ -1,15 +1,13 @@
 """What happens to files in the browser on their way into the page's file uploader.
 
 Pictures pasted anywhere are given to it; files that the page cannot read are refused in words beside their names and do
-not travel; on a slow connection large photos are scaled down before they do.
+not travel.
 """
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import streamlit as st
-
-from client.photos import LARGEST_SIDE
 
 _component = st.components.v2.component("intake", js=Path(__file__).with_name("intake.js").read_text(encoding="utf-8"))
 
@@ -24,9 +22,9 @@ def watch_uploader(
     """
 
     def told() -> None:
-        lines = st.session_state["intake"].get("said")
+        lines = st.session_state.get("intake", {}).get("said")
         if lines is not None:
             tell(lines)
 
-    data = {"uploader": uploader, "suffixes": list(suffixes), "largest": largest, "said": said, "side": LARGEST_SIDE}
+    data = {"uploader": uploader, "suffixes": list(suffixes), "largest": largest, "said": said}
     _component(key="intake", data=data, on_said_change=told)

@@ -1,15 +1,13 @@
 // Between the person's files and Streamlit's uploader, which says why it refuses a file only in a tooltip.
 
 const UPLOADER = '[data-testid="stFileUploaderDropzone"]';
-const SLOW = ["slow-2g", "2g", "3g"]; // as the browser calls connections on which a phone's photo takes half a minute
-const QUALITY = 0.9;
 
 let pasted = 0;
 
-export default function ({ data, setTriggerValue }) {
-  let handing = false;
+export default function ({ data, parentElement, setTriggerValue }) {
+  parentElement.stopWatching?.(); // called anew, as after a change of the theme, with the former listeners still there
 
-  async function take(files) {
+  function take(files) {
     const input = document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
     if (!files.length || !input) return;
     const said = [];
@@ -17,13 +15,13 @@ export default function ({ data, setTriggerValue }) {
     for (const file of files) {
       const reason = refusal(file, data);
       if (reason) said.push(`${file.name}: ${reason}`);
-      else taken.items.add(await sparing(file, data.side, said));
+      else taken.items.add(file);
     }
     if (taken.files.length) {
       input.files = taken.files;
-      handing = true;
-      input.dispatchEvent(new Event("change", { bubbles: true }));
-      handing = false;
+      const handed = new Event("change", { bubbles: true });
+      handed.isHanded = true;
+      input.dispatchEvent(handed);
     } else input.value = "";
     // The page keeps what was said until other files are given.
     if (said.length || data.said) setTriggerValue("said", said);
@@ -37,28 +35,30 @@ export default function ({ data, setTriggerValue }) {
   });
 
   const changed = (event) => {
-    if (handing || event.target?.dataset?.testid !== "stFileUploaderDropzoneInput") return;
-    event.stopPropagation();
+    if (event.isHanded || event.target?.dataset?.testid !== "stFileUploaderDropzoneInput") return;
+    event.stopImmediatePropagation();
     take([...event.target.files]);
   };
   const dropped = (event) => {
     if (!event.target?.closest?.(UPLOADER)) return;
-    event.stopPropagation();
+    event.stopImmediatePropagation();
     event.preventDefault();
     take([...event.dataTransfer.files]);
   };
   const paste = (event) => {
     const files = [...(event.clipboardData?.files ?? [])];
     if (!files.length) return;
+    event.stopImmediatePropagation();
     event.preventDefault();
     take(files.map(named));
   };
   const ways = [["change", changed], ["drop", dropped], ["paste", paste]];
   for (const [name, listener] of ways) document.addEventListener(name, listener, { capture: true });
-  return () => {
+  parentElement.stopWatching = () => {
     cancelAnimationFrame(frame);
     ways.forEach(([name, listener]) => document.removeEventListener(name, listener, { capture: true }));
   };
+  return parentElement.stopWatching;
 }
 
 /** Why a file is not taken, or nothing. */
@@ -74,31 +74,6 @@ function refusal(file, { suffixes, largest }) {
 function named(file) {
   pasted += 1;
   return new File([file], `pasted-${pasted}.${file.type.split("/")[1] ?? "png"}`, { type: file.type });
-}
-
-/** The file; on a slow connection its picture at a fraction of its bytes, if that is one. */
-async function sparing(file, side, said) {
-  const connection = navigator.connection;
-  if (!(connection?.saveData || SLOW.includes(connection?.effectiveType)) || !file.type.startsWith("image/")) return file;
-  try {
-    const picture = await createImageBitmap(file, { imageOrientation: "from-image" });
-    const scale = side / Math.max(picture.width, picture.height);
-    if (scale >= 1) return file;
-    const canvas = document.createElement("canvas");
-    canvas.width = Math.round(picture.width * scale);
-    canvas.height = Math.round(picture.height * scale);
-    const pen = canvas.getContext("2d");
-    pen.imageSmoothingQuality = "high";
-    pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
-    picture.close();
-    const blob = await new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
-    if (!blob || blob.size >= file.size) return file;
-    const name = file.name.replace(/\.[^.]*$/, ".jpg");
-    said.push(`${file.name} was scaled down to ${canvas.width} × ${canvas.height} pixels for your slow connection.`);
-    return new File([blob], name, { type: "image/jpeg" });
-  } catch {
-    return file; // the browser cannot read it; the page's server may
-  }
 }
 
 function megabytes(bytes) {

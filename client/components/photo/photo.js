@@ -11,6 +11,7 @@ export default function ({ data, parentElement }) {
   if (view?.text !== text) {
     // Drawn anew only if there is something new: whoever is at a card stays there.
     const root = element("div", { class: "photo-of-faces" });
+    view?.close();
     if (before) before.replaceWith(root);
     else parentElement.append(root);
     view = root.view = new View(root, data, before?.view.chosen ?? 0);
@@ -27,10 +28,10 @@ class View {
     this.image = element("img", { src: data.image, alt: data.description });
     this.drawing = svg("svg", { "aria-hidden": "true" });
     const photo = element("div", { class: "photo" }, this.image, this.drawing);
-    photo.style.setProperty("--ratio", data.width / data.height);
-    photo.style.setProperty("--width", data.width);
     this.cards = data.faces.map((face) => this.card(face));
     const layout = element("div", { class: "layout" }, photo);
+    layout.style.setProperty("--ratio", data.width / data.height);
+    layout.style.setProperty("--width", data.width);
     if (this.cards.length) {
       layout.classList.add("with-cards");
       layout.append(element("ol", { class: many ? "cards many" : "cards", "aria-label": "Faces" }, ...this.cards));
