@@ -70,8 +70,8 @@ def _put_away() -> None:
 
 
 def _watch(watched: Watched, threshold: float, ended: bool) -> None:
-    if watched.ended and not ended:
-        st.rerun()  # the whole page, so that this is no longer drawn by itself
+    if (watched.ended and not ended) or st.session_state.get("video") is not watched:
+        st.rerun()  # the whole page: this is no longer drawn by itself, or not at all
     moments = list(watched.moments)
     _state(watched, moments, ended)
     if moments:
@@ -91,13 +91,14 @@ def _watch(watched: Watched, threshold: float, ended: bool) -> None:
 
 def _state(watched: Watched, moments: list[Moment], ended: bool) -> None:
     pictures, people, failed = watching.counts(moments)
-    words = f"{watched.name}: {pictures} pictures, {people} people" + (f", {failed} not answered" if failed else "")
+    seen = "1 person" if people == 1 else f"{people} people"
+    words = f"{pictures} pictures, {seen}" + (f", {failed} not answered" if failed else "")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         if ended:
-            st.markdown(f"**{watched.name}** · {words.partition(': ')[2]}")
+            st.markdown(f"**{watched.name}** · {words}")
             st.button("Another video", icon=":material/close:", on_click=_put_away)
         else:
-            said = "Waiting for other videos …" if watched.waits else words
+            said = "Waiting for other videos …" if watched.waits else f"{watched.name}: {words}"
             st.progress(watched.done, said)
             st.button("Cancel", icon=":material/stop:", on_click=watched.cancel)
     if watched.error is not None:

@@ -72,8 +72,10 @@ def written_files(pid: int, log: Path, *, seen: str) -> Iterator[set[str]]:
     written: set[str] = set()
     with subprocess.Popen(command) as process:
         time.sleep(2)
-        yield written
-        process.send_signal(signal.SIGINT)
+        try:
+            yield written
+        finally:  # or leaving would wait for ever
+            process.send_signal(signal.SIGINT)
     text = log.read_text(encoding="utf-8", errors="replace")
     if seen not in text:
         raise SystemExit("error: strace saw nothing, not even a file that was read; may it attach to processes here?")
