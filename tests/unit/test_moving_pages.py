@@ -8,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from client import live, session, watching
+from client.giving import LARGEST_FILE
 from client.watching import Watched
 from tests.conftest import ROOT
 from tests.unit.clips import clip, shown, sound, still
@@ -101,7 +102,7 @@ def test_a_video_is_analysed_and_shown(page: AppTest, service: Service) -> None:
 
 def test_as_many_pictures_as_chosen_and_another_video_after_it(page: AppTest, service: Service) -> None:
     way(page, "Video")
-    page.slider(key="widget rate").set_value(5).run()
+    page.slider(key="rate").set_value(5).run()
     give(page, VIDEO)
     assert service.requests == 15
     next(each for each in page.button if each.label == "Another video").click().run()
@@ -165,7 +166,7 @@ def test_a_video_without_faces(page: AppTest, service: Service) -> None:
 def test_what_is_known_stays_when_it_is_cancelled(service: Service, page: AppTest) -> None:
     service.delay = 0.3
     way(page, "Video")
-    page.slider(key="widget rate").set_value(10).run()
+    page.slider(key="rate").set_value(10).run()
     page.file_uploader[0].set_value(("long.mp4", clip(shown([(still("red"), 60.0)])), "video/mp4")).run()
     next(each for each in page.button if each.label == "Cancel").click().run()
     watched = page.session_state["video"]
@@ -207,7 +208,7 @@ def test_only_so_many_videos_are_analysed_at_once(page: AppTest, service: Servic
 
 
 def test_the_uploaders_have_their_own_bounds(page: AppTest) -> None:
-    assert page.file_uploader[0].proto.max_upload_size_mb == 16
+    assert page.file_uploader[0].proto.max_upload_size_mb == LARGEST_FILE
     way(page, "Video")
     assert page.file_uploader[0].proto.max_upload_size_mb == 200
 
