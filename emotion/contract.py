@@ -112,14 +112,17 @@ EXPIRED = ErrorKind(
 )
 UNAUTHORIZED = ErrorKind(401, "unauthorized", "the service asks for a token: `Authorization: Bearer …`")
 
-IMAGE_ERRORS = (EMPTY_BODY, INVALID_IMAGE, INVALID_PARAMETER, TRUNCATED_IMAGE, IMAGE_TOO_LARGE, UNSUPPORTED_FORMAT)
+IMAGE_ERRORS = (
+    *(EMPTY_BODY, INVALID_IMAGE, INVALID_PARAMETER, TRUNCATED_IMAGE, UNREADABLE_FORM, IMAGE_TOO_LARGE),
+    UNSUPPORTED_FORMAT,
+)
 """What can be wrong with the photo and what is asked of it; sending it again does not help."""
 
 ERRORS = tuple(
     sorted(
         (
             *IMAGE_ERRORS,
-            *(UNREADABLE_FORM, UNAUTHORIZED, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY, EXPIRED),
+            *(UNAUTHORIZED, NOT_FOUND, UPLOAD_TIMEOUT, NOT_ANSWERED, BUSY, NOT_READY, EXPIRED),
         )
     )
 )

@@ -5,6 +5,7 @@
     ├── InvalidImage
     ├── InvalidParameter
     ├── TruncatedImage
+    ├── UnreadableForm
     ├── ImageTooLarge
     ├── UnsupportedFormat
     └── Expired
@@ -45,6 +46,12 @@ class TruncatedImage(ImageError):
     """The end of the file is missing."""
 
     kind = contract.TRUNCATED_IMAGE
+
+
+class UnreadableForm(ImageError):
+    """The multipart form that should hold the image is broken."""
+
+    kind = contract.UNREADABLE_FORM
 
 
 class ImageTooLarge(ImageError):

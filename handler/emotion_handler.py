@@ -34,7 +34,7 @@ from emotion.contract import (
 from emotion.errors import EmptyBody, Expired, ImageError, InvalidImage, InvalidParameter
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
-from handler import tracing
+from handler import forms, tracing
 
 Row = dict[str, Any]
 """One request as TorchServe hands it over: parameter names and values."""
@@ -60,6 +60,9 @@ Photo = tuple[bytes | bytearray, Detail]
 WORKER_NICENESS = 10
 """How far workers stand behind the front door and Java, where they share cores (`nice(2)`): at four times the load that
 the service can take, a refusal takes a twentieth of the time."""
+
+BOUNDARY_HEADER = "X-Form-Boundary"
+"""Where the door writes a multipart form's boundary; it is empty for every other body."""
 
 DETAIL_HEADER = "X-Detail"
 """Where the door writes `detail` of the address's query, which TorchServe does not hand on."""
@@ -104,7 +107,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         detail = next((allowed for allowed in DETAILS if allowed == asked), None)
         if detail is None:
             return InvalidParameter(f"detail must be one of {', '.join(DETAILS)}")
-        image = _image_bytes(row)
+        image = _image_bytes(row, self._header(index, BOUNDARY_HEADER))
         return image if isinstance(image, ImageError) else (image, detail)
 
     def inference(self, data: list[Photo | ImageError]) -> list[Result | ImageError]:
@@ -202,7 +205,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         self.context.metrics.get_metric(name, kind).add_or_update(round(value, 4), list(dimensions))
 
 
-def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
+def _image_bytes(row: Row, boundary: str) -> bytes | bytearray | ImageError:
     """A raw body, the multipart field `data`, or `{"image": "<base64>"}`."""
     body = row.get("data")
     if body is None:
@@ -211,6 +214,10 @@ def _image_bytes(row: Row) -> bytes | bytearray | ImageError:
         return EmptyBody("the request holds no image; send it as the body or as the multipart field 'data'")
     if isinstance(body, str):
         body = body.encode()
+    if boundary and isinstance(body, (bytes, bytearray)):
+        body = forms.photo_of(body, boundary)
+        if isinstance(body, ImageError):
+            return body
     if isinstance(body, (bytes, bytearray)) and body[:100].lstrip()[:1] != b"{":
         return body
     read = JsonRequest.model_validate_json if isinstance(body, (bytes, bytearray)) else JsonRequest.model_validate

@@ -43,7 +43,8 @@ def package(model: Path, out: Path) -> None:
         root = Path(scratch) / "root"
         shutil.copytree(ROOT / "emotion", root / "emotion", ignore=shutil.ignore_patterns(*NOT_SERVED))
         (root / "handler").mkdir()
-        shutil.copy(HANDLER / "tracing.py", root / "handler")
+        for name in ("forms.py", "tracing.py"):
+            shutil.copy(HANDLER / name, root / "handler")
         command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--force"]
         command += ["--model-name", classifier.name, "--version", classifier.version]
         command += ["--handler", str(HANDLER / "emotion_handler.py"), "--serialized-file", str(model)]

@@ -166,6 +166,13 @@ def test_a_forms_part_named_like_a_header_is_only_a_part(server: Addresses, http
     assert len(response.json()["faces"]) == 1
 
 
+def test_a_form_of_very_many_parts_is_refused(server: Addresses, http: requests.Session) -> None:
+    """TorchServe would read them all, and answer nobody meanwhile."""
+    part = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n\r\n'
+    response = post(http, server, part * 240_000 + b"--b--\r\n", "multipart/form-data; boundary=b")
+    assert (response.status_code, response.json()["error"]["code"]) == (400, "unreadable_form")
+
+
 def test_a_landscape_is_no_error(server: Addresses, http: requests.Session) -> None:
     response = post(http, server, photo_bytes("landscape"))
     assert response.status_code == 200

@@ -58,7 +58,7 @@ def test_the_archive_holds_the_handler_and_nothing_else(unpacked: Path) -> None:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
     package = {str(path.relative_to(ROOT)) for path in served_files()}
     models = {"emotion.onnx", third_party.INT8_DETECTOR.name, third_party.LANDMARKS.name}
-    ours = {"emotion_handler.py", "handler/tracing.py", "model-config.yaml"}
+    ours = {"emotion_handler.py", "handler/forms.py", "handler/tracing.py", "model-config.yaml"}
     assert found == package | models | ours | {"MAR-INF/MANIFEST.json"}
 
 
@@ -67,7 +67,8 @@ def test_the_archive_is_built_from_this_checkout(unpacked: Path) -> None:
         assert (unpacked / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), path.name
     for name in ("emotion_handler.py", "model-config.yaml"):
         assert (unpacked / name).read_bytes() == (ROOT / "handler" / name).read_bytes(), name
-    assert (unpacked / "handler" / "tracing.py").read_bytes() == (ROOT / "handler" / "tracing.py").read_bytes()
+    for name in ("forms.py", "tracing.py"):
+        assert (unpacked / "handler" / name).read_bytes() == (ROOT / "handler" / name).read_bytes()
 
 
 def test_the_archive_computes_the_same_crop_and_probabilities(unpacked: Path, pipeline: Pipeline) -> None:
