@@ -95,7 +95,10 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def webp(channels: int, *, lossless: bool) -> bytes:
-    image = Image.fromarray(noise(SIDE, SIDE, channels))
+    pixels = noise(SIDE, SIDE, channels)
+    if channels == 4:  # transparency is lossless: of noise only a part fits
+        pixels[MAX_BODY // (2 * SIDE) :, :, 3] = 255
+    image = Image.fromarray(pixels)
     if lossless:  # noise does not fit: half of the rows, or fewer, hold it
         rows = MAX_BODY // (SIDE * channels) - 40
         pixels = np.zeros((SIDE, SIDE, channels), np.uint8)
