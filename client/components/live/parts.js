@@ -1,7 +1,7 @@
 // What the other files share.
 
 function percent(share) {
-  return `${Math.round(share * 100)} %`;
+  return `${Math.round(share * 100)}%`;
 }
 
 function setText(element, text) {
