@@ -73,7 +73,7 @@ def _own(outcome: Outcome) -> Answer | ServiceError:
     answer = outcome.answer
     if isinstance(answer, ServiceError):
         return answer
-    return replace(answer, analysis=in_own_pixels(answer.analysis, outcome.photo))
+    return replace(answer, analysis=in_own_pixels(answer.analysis, outcome.photo.scale, outcome.photo.size))
 
 
 def _entry(outcome: Outcome, threshold: float) -> dict[str, Any]:

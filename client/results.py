@@ -52,13 +52,16 @@ def why_unreliable(face: Face) -> str:
     return ", ".join(REASONS[reason] for reason in face.reasons)
 
 
-def in_own_pixels(analysis: Analysis, photo: Photo) -> Analysis:
-    """The analysis in pixels of the person's own photo instead of the one that was sent."""
-    if photo.scale == 1.0:
+def in_own_pixels(analysis: Analysis, scale: float, size: tuple[int, int] | None = None) -> Analysis:
+    """The analysis in pixels of the person's own picture instead of the one that was sent.
+
+    `scale`: sides of the picture that was sent, over those of her own; `size`: width and height of her own, if known.
+    """
+    if scale == 1.0:
         return analysis
 
     def own(value: float) -> float:
-        return round(value / photo.scale, 1)
+        return round(value / scale, 1)
 
     def own_face(face: Face) -> Face:
         box = Box(**{side: own(value) for side, value in face.box.model_dump().items()})
@@ -66,7 +69,7 @@ def in_own_pixels(analysis: Analysis, photo: Photo) -> Analysis:
         return face.model_copy(update={"box": box, "landmarks": Landmarks(**marks)})
 
     sent = analysis.image
-    width, height = photo.size or (round(sent.width / photo.scale), round(sent.height / photo.scale))
+    width, height = size or (round(sent.width / scale), round(sent.height / scale))
     faces = tuple(own_face(face) for face in analysis.faces)
     return analysis.model_copy(update={"image": Size(width=width, height=height), "faces": faces})
 

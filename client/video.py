@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import takewhile
 from pathlib import Path
@@ -31,7 +31,7 @@ from client.api import Answer, EmotionClient, ServiceError
 from client.batch import CONCURRENCY, RETRIES, stop_requests
 from client.concurrency import ordered_map
 from client.frames import MOST_BYTES, MOST_SECONDS, RATES, Bounds, Picture, VideoError
-from client.results import COLUMNS, Row, rows
+from client.results import COLUMNS, THRESHOLD, Row, in_own_pixels, rows
 from client.tracking import Followed, Tracker
 from emotion.contract import DETAILS, STANDARD, Detail
 
@@ -83,9 +83,12 @@ def _send(client: EmotionClient, picture: Picture, detail: Detail) -> Answer | S
         return error
 
 
-def moment_rows(moment: Moment) -> list[Row]:
+def moment_rows(moment: Moment, threshold: float = THRESHOLD) -> list[Row]:
     """One row for each face, or one that says why there is none; see `VIDEO_COLUMNS`."""
-    found = rows("", moment.answer, moment.scale)
+    answer = moment.answer
+    if isinstance(answer, Answer):
+        answer = replace(answer, analysis=in_own_pixels(answer.analysis, moment.scale))
+    found = rows("", answer, threshold)
     for row in found:
         row["time"] = round(moment.at, 3)
         del row["file"]

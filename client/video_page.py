@@ -86,7 +86,7 @@ def _watch(watched: Watched, threshold: float, ended: bool) -> None:
                 _strongest(watched)
         else:
             st.info("No face was found so far." if not ended else "No face was found.", icon=":material/search:")
-        _downloads(watched, moments)
+        _downloads(watched, moments, threshold)
 
 
 def _state(watched: Watched, moments: list[Moment], ended: bool) -> None:
@@ -176,11 +176,11 @@ def _strongest(watched: Watched) -> None:
                 )
 
 
-def _downloads(watched: Watched, moments: list[Moment]) -> None:
+def _downloads(watched: Watched, moments: list[Moment], threshold: float) -> None:
     stem = watched.name.rpartition(".")[0]
 
     def rows() -> list[Row]:
-        return [row for moment in moments for row in video.moment_rows(moment)]
+        return [row for moment in moments for row in video.moment_rows(moment, threshold)]
 
     with st.container(horizontal=True):
         st.download_button(
