@@ -156,7 +156,7 @@ def _strongest(watched: Watched) -> None:
     found = {emotion: watched.strongest[emotion] for emotion in EMOTIONS if emotion in watched.strongest}
     if not found:
         return
-    st.subheader("The strongest moments")
+    st.header("The strongest moments")
     with st.container(horizontal=True, gap="small"):
         for emotion, strong in found.items():
             with st.container(width=watching.THUMBNAIL, gap="xsmall"):

@@ -43,7 +43,7 @@ class Curves {
       const card = this.card(person);
       const away = now - last.at > GAP;
       const seen = [`${last.shown} ${percent(last.confidence)}`, ...(last.why ? [last.why] : [])];
-      setText(card.querySelector("h3"), [`Face ${person}`, ...(away ? ["not in the picture"] : seen)].join(" · "));
+      setText(card.querySelector("h2"), [`Face ${person}`, ...(away ? ["not in the picture"] : seen)].join(" · "));
       this.lines(card.querySelector("canvas"), points, now);
     }
   }
@@ -52,7 +52,7 @@ class Curves {
     if (!this.cards.has(person)) {
       const card = document.createElement("div");
       card.className = "person";
-      card.append(document.createElement("h3"), document.createElement("canvas"));
+      card.append(document.createElement("h2"), document.createElement("canvas"));
       const canvas = card.querySelector("canvas");
       canvas.setAttribute("role", "img");
       canvas.setAttribute("aria-label", `Curve of face ${person} over the last minute; the CSV has its numbers`);
