@@ -13,7 +13,7 @@ from pathlib import Path
 
 from serving.access import fingerprint
 from serving.addresses import LOOPBACK, Addresses, ServerFailed
-from serving.listener import SETTLING, listen, take_no_more
+from serving.listener import SETTLING, can_take_no_more, listen, take_no_more
 from serving.processes import running
 
 CADDYFILE = Path(__file__).with_name("Caddyfile")
@@ -41,15 +41,21 @@ def door(addresses: Addresses, host: str = LOOPBACK, token: str = "") -> Iterato
     seconds = seconds_of(leaving)
     with (
         tempfile.TemporaryDirectory(prefix="emotion-door-", ignore_cleanup_errors=True) as scratch,
-        listen(host, addresses.door) as listener,
+        contextlib.ExitStack() as stack,
     ):
         environment = _environment(addresses, host, token, scratch)
-        environment |= {"DOOR_LEAVING": leaving, "DOOR_LISTENER": f"fd/{listener.fileno()}"}
-        with running(_command(), environment, grace=LONGEST_LEAVING, descriptors=[listener.fileno()]) as process:
+        environment |= {"DOOR_LEAVING": leaving, "DOOR_BIND": host, "DOOR_LISTENER": f"{host}:{addresses.door}"}
+        listener = None
+        if can_take_no_more():
+            listener = stack.enter_context(listen(host, addresses.door))
+            environment |= dict.fromkeys(("DOOR_BIND", "DOOR_LISTENER"), f"fd/{listener.fileno()}")
+        descriptors = [listener.fileno()] if listener else []
+        with running(_command(), environment, grace=LONGEST_LEAVING, descriptors=descriptors) as process:
             try:
                 yield process
             finally:
-                _leave(process, listener, seconds)
+                if listener:
+                    _leave(process, listener, seconds)
 
 
 def seconds_of(duration: str) -> float:

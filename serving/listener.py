@@ -2,10 +2,10 @@
 
 A listening socket that closes cuts off whoever the kernel has connected and the server has not accepted yet: under
 clients that never stop, one request in some thousand stops. So, a moment before the door closes it, the kernel is
-told to take no new connection, while the door goes on accepting those that are there.
+told to take no new connection, while the door goes on accepting those that are there. Not everywhere may a process
+tell the kernel so; where it may not, the door has a socket of its own, and closes it at once.
 """
 
-import contextlib
 import ctypes
 import socket
 import struct
@@ -36,15 +36,25 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), backlog=socket.SOMAXCONN)
 
 
+def can_take_no_more() -> bool:
+    """Whether this process may tell the kernel: under Linux, with a right that containers without capabilities lack."""
+    with socket.socket() as probe:
+        try:
+            take_no_more(probe)
+        except OSError:
+            return False
+    return True
+
+
 def take_no_more(listener: socket.socket) -> None:
     """No new connection reaches `listener` from here on, in whatever process it is; this process's copy is closed.
 
-    Only Linux can do it, and not every sandbox that looks like Linux; elsewhere this process's copy is closed, no more.
+    Raises `OSError` where the kernel cannot be told.
     """
-    if sys.platform == "linux":
-        program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in _NO_SYN))
-        # struct sock_fprog: how many instructions, and where.
-        pointer = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(program))
-        with contextlib.suppress(OSError):
-            listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+    if sys.platform != "linux":
+        raise OSError("only Linux can drop single segments at a socket")
+    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in _NO_SYN))
+    # struct sock_fprog: how many instructions, and where.
+    pointer = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(program))
+    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
     listener.close()
