@@ -176,7 +176,9 @@ def main() -> None:
     bounds = Bounds(round(arguments.most_megabytes * 1e6), arguments.most_minutes * 60)
     try:
         stopped = _run(arguments, bounds)
-    except (OSError, ValueError, VideoError, ServiceError) as error:
+    except OSError as error:
+        sys.exit(f"error: {error.filename}: {error.strerror}")
+    except (ValueError, VideoError, ServiceError) as error:
         sys.exit(f"error: {error}")
     if stopped:
         sys.exit(f"stopped; {arguments.out} has what was known by then")
