@@ -11,7 +11,6 @@ some are left. For archives of millions: `python -m bulk`.
 import argparse
 import contextlib
 import csv
-import io
 import os
 import signal
 import sys
@@ -25,7 +24,7 @@ from tqdm import tqdm
 from client import settings
 from client.api import EmotionClient, ServerSlow, ServiceError
 from client.concurrency import bounded_map
-from client.results import COLUMNS, THRESHOLD, Row, rows
+from client.results import COLUMNS, THRESHOLD, Row, as_csv, rows
 from emotion.contract import DETAILS, STANDARD, SUFFIXES, Detail
 
 RETRIES = 5
@@ -151,12 +150,7 @@ def _analyse(client: EmotionClient, path: Path, name: str, detail: Detail) -> li
 
 
 def _lines(found: list[Row], header: bool = False) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows(found)
-    return text.getvalue()
+    return as_csv(COLUMNS, found, header)
 
 
 def _keep_answered(out: Path) -> set[str]:

@@ -1,6 +1,5 @@
 """Files to take away: what was seen, with boxes in pixels of the person's own photos."""
 
-import csv
 import io
 import json
 import zipfile
@@ -11,19 +10,15 @@ from typing import Any
 
 from client import drawing
 from client.api import Answer, ServiceError
-from client.results import COLUMNS, UNCERTAIN, Outcome, in_own_pixels, rows, shown_emotion
+from client.results import COLUMNS, UNCERTAIN, Outcome, as_csv, in_own_pixels, rows, shown_emotion
 
 QUALITY = 92
 
 
 def to_csv(outcomes: Sequence[Outcome], threshold: float) -> bytes:
     """A row for each face or photo without one, with a header, UTF-8."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for outcome in outcomes:
-        writer.writerows(rows(outcome.photo.name, _own(outcome), threshold))
-    return text.getvalue().encode()
+    found = (row for each in outcomes for row in rows(each.photo.name, _own(each), threshold))
+    return as_csv(COLUMNS, found).encode()
 
 
 def to_json(outcomes: Sequence[Outcome], threshold: float) -> bytes:

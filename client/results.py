@@ -1,5 +1,8 @@
 """What became of each photo, and the same as rows of a table."""
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from client.api import Answer, ServiceError
@@ -72,6 +75,16 @@ def in_own_pixels(analysis: Analysis, scale: float, size: tuple[int, int] | None
     width, height = size or (round(sent.width / scale), round(sent.height / scale))
     faces = tuple(own_face(face) for face in analysis.faces)
     return analysis.model_copy(update={"image": Size(width=width, height=height), "faces": faces})
+
+
+def as_csv(columns: Sequence[str], found: Iterable[Row], header: bool = True) -> str:
+    """Rows as CSV with these columns."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    if header:
+        writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()
 
 
 def rows(name: str, answer: Answer | ServiceError, threshold: float) -> list[Row]:

@@ -7,7 +7,6 @@ Exit status: 0 when the whole video was analysed, 1 otherwise.
 """
 
 import argparse
-import csv
 import io
 import json
 import sys
@@ -31,7 +30,7 @@ from client.api import Answer, EmotionClient, ServiceError
 from client.batch import CONCURRENCY, RETRIES, stop_requests
 from client.concurrency import ordered_map
 from client.frames import MOST_BYTES, MOST_SECONDS, RATES, Bounds, Picture, VideoError
-from client.results import COLUMNS, THRESHOLD, Row, in_own_pixels, rows
+from client.results import COLUMNS, THRESHOLD, Row, as_csv, in_own_pixels, rows
 from client.tracking import Followed, Tracker
 from emotion.contract import DETAILS, STANDARD, Detail
 
@@ -102,13 +101,8 @@ def moment_rows(moment: Moment, threshold: float = THRESHOLD) -> list[Row]:
 
 
 def to_csv(found: Sequence[Row], header: bool = True) -> str:
-    """Rows as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, VIDEO_COLUMNS, lineterminator="\n")
-    if header:
-        writer.writeheader()
-    writer.writerows(found)
-    return text.getvalue()
+    """Rows as CSV, with `VIDEO_COLUMNS`."""
+    return as_csv(VIDEO_COLUMNS, found, header)
 
 
 def to_json(name: str, found: Sequence[Row]) -> str:
