@@ -76,3 +76,17 @@ def test_other_threads_are_not_bounded() -> None:
     finally:
         waiting.set()
         other.join()
+
+
+def test_a_daemon_thread_does_not_lift_the_bound() -> None:
+    """A worker that exports traces has one."""
+    before = resource.getrlimit(resource.RLIMIT_DATA)
+    waiting = threading.Event()
+    other = threading.Thread(target=waiting.wait, daemon=True)
+    other.start()
+    try:
+        with memory.at_most(100 * MEGABYTE):
+            assert resource.getrlimit(resource.RLIMIT_DATA) != before
+    finally:
+        waiting.set()
+        other.join()
