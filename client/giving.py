@@ -6,7 +6,7 @@ from functools import cache
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
-from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from client import consent, photos, session
 from client.components.intake import watch_uploader
@@ -143,12 +143,24 @@ def _pictures_of_samples() -> str:
 
 
 def _keep_uploads(key: str) -> None:
-    _keep([(upload.name, upload) for upload in st.session_state[key]])
+    if new := uploads(key):
+        _keep([(upload.name, upload) for upload in new])
 
 
 def _keep_picture(key: str) -> None:
-    if picture := st.session_state[key]:
-        _keep([("camera.jpg", picture)])
+    if new := uploads(key):
+        _keep([("camera.jpg", picture) for picture in new])
+
+
+def uploads(key: str) -> list[UploadedFile]:
+    """The files in the widget with this key.
+
+    A widget that a page did not draw to its end, such as one that was left at once, reports its files again when the
+    page is drawn anew; those that were `taken` are no longer there.
+    """
+    value: UploadedFile | DeletedFile | list[UploadedFile | DeletedFile] | None = st.session_state.get(key)
+    several = value if isinstance(value, list) else [value]
+    return [each for each in several if isinstance(each, UploadedFile)]
 
 
 def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:

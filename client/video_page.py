@@ -50,10 +50,11 @@ def _give(detail: Detail) -> None:
 
 
 def _begin(key: str, rate: int, detail: Detail) -> None:
-    upload, context = st.session_state[key], get_script_run_ctx()
-    if upload is None or context is None:
+    uploads, context = giving.uploads(key), get_script_run_ctx()
+    if not uploads or context is None:
         return
     session.renew()
+    upload = uploads[0]
     data = giving.taken(upload)
     if not watching.has_room(len(data)):
         st.session_state["no room for video"] = True

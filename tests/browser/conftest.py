@@ -3,13 +3,13 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, ViewportSize, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Error, Locator, Page, ViewportSize, expect, sync_playwright
 
 from serving.addresses import Addresses
 from serving.page import page
@@ -55,6 +55,18 @@ class Service:
 
     def stop(self) -> None:
         self._running.close()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that fails says what its tabs showed."""
+    report = yield
+    context = getattr(item, "funcargs", {}).get("context")
+    if report.when == "call" and report.failed and isinstance(context, BrowserContext):
+        for tab in context.pages:
+            with contextlib.suppress(Error):  # the browser may be what failed
+                report.sections.append((f"What {tab.url} showed", tab.locator("body").aria_snapshot(timeout=5_000)))
+    return report
 
 
 @pytest.fixture(scope="session")
