@@ -40,8 +40,8 @@ SAMPLES = sorted((ROOT / "client" / "samples").glob("*.jpg"))
 SETTLED = 500
 """Photos after which memory must not grow any more."""
 
-LOOK = 1.0
-"""Seconds between two looks at the memory."""
+LOOK = 3.0
+"""Seconds between two looks at the memory, each of which takes the cores that it looks at some hundredths."""
 
 
 def make_photos(folder: Path, count: int, seed: int = 20) -> None:

@@ -6,7 +6,9 @@ Without that, Ray would start the worker again and give it the same photo, for e
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -46,36 +48,66 @@ class Guard:
 
     def __init__(self, make: Callable[[], tuple[str, Analyse]], limit: float = LIMIT) -> None:
         self._make, self._limit = make, limit
+        # Sending waits until the other process has taken what came before, and must not wait for one that hangs.
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="send")
         self.version = ""
         self._start()
 
-    def __call__(self, photos: Photos) -> list[list[Row]]:
-        """The rows of each photo. Those of a call that failed are analysed once more, one by one, to find which it is.
+    def answers(self, calls: Iterable[Photos]) -> Iterator[list[list[Row]]]:
+        """The rows of each photo of each call, in order. The next call is taken and sent while one is at work.
 
-        Raises `RuntimeError` when the process cannot even be started: that is no photo's fault.
+        The photos of a call that failed are analysed once more, one by one, to find which it is. Raises `RuntimeError`
+        when the process cannot even be started: that is no photo's fault.
         """
+        sent: deque[Photos] = deque()
+        for photos in calls:
+            self._send(photos)
+            sent.append(photos)
+            if len(sent) == 2:
+                yield self._next_answer(sent)
+        while sent:
+            yield self._next_answer(sent)
+
+    def _next_answer(self, sent: deque[Photos]) -> list[list[Row]]:
+        """The answer to the first of the calls that were sent, which is taken off them."""
+        photos = sent.popleft()
         try:
-            return self._ask(photos)
+            return self._receive()
         except (EOFError, OSError, TimeoutError) as error:
             self._restart()
-            if len(photos) > 1:
-                return [found for each in photos for found in self([each])]
-            late = isinstance(error, TimeoutError)
-            code, message = (TIMED_OUT, f"no answer in {self._limit:g} s") if late else (CRASHED, "its process died")
-            return [failure(photos[0][0], self.version, code, message)]
+            found = [self._alone(each) for each in photos] if len(photos) != 1 else [self._failure(photos[0], error)]
+            for lost in sent:
+                self._send(lost)
+            return found
+
+    def _alone(self, photo: tuple[str, bytes]) -> list[Row]:
+        self._send([photo])
+        try:
+            return self._receive()[0]
+        except (EOFError, OSError, TimeoutError) as error:
+            self._restart()
+            return self._failure(photo, error)
+
+    def _failure(self, photo: tuple[str, bytes], error: Exception) -> list[Row]:
+        late = isinstance(error, TimeoutError)
+        code, message = (TIMED_OUT, f"no answer in {self._limit:g} s") if late else (CRASHED, "its process died")
+        return failure(photo[0], self.version, code, message)
 
     def close(self) -> None:
         """Ends the process."""
         self._process.kill()
         self._process.wait()
-        self._connection.close()
+        self._sender.submit(self._connection.close).result()  # once what is being sent has failed
 
     def __del__(self) -> None:
         if hasattr(self, "_process"):
             self.close()
 
-    def _ask(self, photos: Photos) -> list[list[Row]]:
-        self._connection.send(photos)
+    def _send(self, photos: Photos) -> None:
+        # Whether it arrives is seen by its answer.
+        self._sender.submit(self._connection.send, photos)
+
+    def _receive(self) -> list[list[Row]]:
         if not self._connection.poll(self._limit):
             raise TimeoutError
         found: list[list[Row]] = self._connection.recv()

@@ -52,17 +52,27 @@ class Analyst:
         return {"photos": len(photos), "faces": faces, "seconds": time.perf_counter() - started}
 
     def _rows(self, photos: Iterable[str]) -> Iterator[Row]:
-        fetched = self._fetched(photos)
+        under_way: deque[list[tuple[str, bytes | Exception]]] = deque()
+
+        def calls() -> Iterator[list[tuple[str, bytes]]]:
+            fetched = self._fetched(photos)
+            while several := list(islice(fetched, AT_ONCE)):
+                under_way.append(several)
+                yield [(photo, data) for photo, data in several if isinstance(data, bytes)]
+
+        for answers in self._pipeline.answers(calls()):
+            yield from self._merged(under_way.popleft(), iter(answers))
+
+    def _merged(self, photos: list[tuple[str, bytes | Exception]], answers: Iterator[list[Row]]) -> Iterator[Row]:
+        """The rows of photos of which only those that could be fetched have an answer."""
         version = self._pipeline.version
-        while several := list(islice(fetched, AT_ONCE)):
-            answers = iter(self._pipeline([(photo, data) for photo, data in several if isinstance(data, bytes)]))
-            for photo, data in several:
-                if isinstance(data, ImageTooLarge):
-                    yield from failure(photo, version, data.kind.code, str(data))
-                elif isinstance(data, Exception):
-                    yield from failure(photo, version, UNREADABLE, _reason(data))
-                else:
-                    yield from next(answers)
+        for photo, data in photos:
+            if isinstance(data, ImageTooLarge):
+                yield from failure(photo, version, data.kind.code, str(data))
+            elif isinstance(data, Exception):
+                yield from failure(photo, version, UNREADABLE, _reason(data))
+            else:
+                yield from next(answers)
 
     def _fetched(self, photos: Iterable[str]) -> Iterator[tuple[str, "bytes | Exception"]]:
         queue = iter(photos)

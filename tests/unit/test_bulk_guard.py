@@ -1,8 +1,10 @@
 """A photo that ends its process, or never ends, costs a row and not the archive. No pipeline is needed for it."""
 
+import contextlib
 import multiprocessing
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -31,15 +33,41 @@ def make_nothing() -> tuple[str, Analyse]:
     raise FileNotFoundError("no model here")
 
 
-def test_only_the_photos_that_fail_are_lost() -> None:
-    guard = Guard(make, limit=5.0)
-    found = guard([("a", b""), ("b", b"crash"), ("c", b"hang"), ("d", b"fault"), ("e", b"")])
-    outcomes = ["ok", "worker_crashed", "timed_out", "worker_crashed", "ok"]
-    assert [[row["outcome"] for row in rows] for rows in found] == [[outcome] for outcome in outcomes]
-    assert [rows[0]["photo"] for rows in found] == list("abcde")
-    assert found[1][0]["model_version"] == "9"
-    assert guard([("f", b"")]) == [[{"photo": "f", "outcome": "ok"}]], "it goes on"
-    guard.close()
+OUTCOMES = {b"crash": "worker_crashed", b"fault": "worker_crashed", b"hang": "timed_out"}
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_only_the_photos_that_fail_are_lost(size: int) -> None:
+    """However many are in a call, with another one on its way."""
+    photos = [(f"{number}", data) for number, data in enumerate([b"", b"crash", b"hang", b"fault", b"", b""])]
+    with contextlib.closing(Guard(make, limit=3.0)) as guard:
+        found = [rows for answer in guard.answers(photos[i : i + size] for i in range(0, 6, size)) for rows in answer]
+        assert [[(row["photo"], row["outcome"]) for row in rows] for rows in found] == [
+            [(uri, OUTCOMES.get(data, "ok"))] for uri, data in photos
+        ]
+        assert found[1][0]["model_version"] == "9"
+        assert list(guard.answers([[("f", b"")]])) == [[[{"photo": "f", "outcome": "ok"}]]], "it goes on"
+
+
+def test_a_call_larger_than_any_buffer_behind_one_that_hangs_is_answered() -> None:
+    with contextlib.closing(Guard(make, limit=3.0)) as guard:
+        found = list(guard.answers([[("a", b"hang")], [("b", b" " * 10_000_000)]]))
+    assert [rows[0]["outcome"] for answer in found for rows in answer] == ["timed_out", "ok"]
+
+
+def test_the_next_call_is_taken_while_one_is_at_work() -> None:
+    taken = []
+    with contextlib.closing(Guard(make)) as guard:
+
+        def calls() -> Iterator[Photos]:
+            for name in "abc":
+                taken.append(name)
+                yield [(name, b"")]
+
+        answers = guard.answers(calls())
+        next(answers)
+        assert taken == ["a", "b"]
+        assert len(list(answers)) == 2
 
 
 def test_a_pipeline_that_cannot_be_loaded_is_no_photos_fault() -> None:
