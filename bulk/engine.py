@@ -20,8 +20,13 @@ PLAN = pa.schema([("name", pa.string()), ("photos", pa.list_(pa.string())), ("ag
 OBJECT_STORE = 256 * 2**20
 """Bytes of Ray's shared memory on one machine: only the plan is in it, and what does not fit goes to disk."""
 
-QUIET = {"RAY_enable_metrics_collection": "0", "RAY_task_events_report_interval_ms": "0"}
-"""Ray's settings on one machine: metrics and task events for a dashboard that is not there cost a core 5 to 10 %."""
+QUIET = {
+    "RAY_enable_metrics_collection": "0",
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_prestart_worker_first_driver": "0",
+}
+"""Ray's settings on one machine: metrics and task events are for a dashboard that is not there and slow the work by a
+tenth; processes that are started before any is needed take memory while the work begins."""
 
 MOST_WORKERS = 10_000
 """Cores that a growing cluster may bring."""

@@ -10,12 +10,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection, Pipe
-from pathlib import Path
 from typing import Any
 
-from bulk.rows import Row, failure, rows
-from emotion.contract import Detail
-from emotion.pipeline import Pipeline
+from bulk.rows import Row, failure
 
 CRASHED, TIMED_OUT = "worker_crashed", "timed_out"
 """The outcomes of a photo that ended its process (a fault in a decoder, memory), and of one that took too long."""
@@ -27,23 +24,11 @@ Photos = Sequence[tuple[str, bytes]]
 Analyse = Callable[[Photos], list[list[Row]]]
 
 
-def load(detail: Detail, models: str | None) -> tuple[str, Analyse]:
-    """The model's version, and what gives the rows of each photo (URI, file)."""
-    pipeline = Pipeline.load(Path(models)) if models else Pipeline.load()
-    pipeline.warm_up()
-    classifier = pipeline.classifier
-
-    def analyse(photos: Photos) -> list[list[Row]]:
-        results = pipeline([data for _, data in photos], detail)
-        return [rows(uri, result, classifier) for (uri, _), result in zip(photos, results, strict=True)]
-
-    return classifier.version, analyse
-
-
 class Guard:
     """Analyses photos in another process, which is replaced when it dies or is too slow.
 
-    `make` runs in that process and returns what `load` does; it must be picklable.
+    `make` runs in that process and returns the model's version, and what gives the rows of each photo; it must be
+    picklable.
     """
 
     def __init__(self, make: Callable[[], tuple[str, Analyse]], limit: float = LIMIT) -> None:

@@ -2,12 +2,8 @@
 
 import pyarrow as pa
 
-from emotion.answer import answer
-from emotion.classifier import Classifier
-from emotion.contract import ErrorAnswer, Face, Quality
-from emotion.errors import ImageError
+from emotion.contract import Quality
 from emotion.labels import LABELS
-from emotion.pipeline import Result
 
 OK, NO_FACE = "ok", "no_face"
 
@@ -45,40 +41,3 @@ SCHEMA = pa.schema(
 def failure(photo: str, version: str, code: str, message: str) -> list[Row]:
     """The row of a photo with an error."""
     return [{"photo": photo, "outcome": code, "message": message, "model_version": version}]
-
-
-def rows(photo: str, result: Result | ImageError, classifier: Classifier) -> list[Row]:
-    """The rows of a photo, from what the pipeline found in it."""
-    found = answer(result, classifier)
-    if isinstance(found, ErrorAnswer):
-        return failure(photo, classifier.version, found.error.code, found.error.message)
-    common: Row = {
-        "photo": photo,
-        "outcome": OK if found.faces else NO_FACE,
-        "image_width": found.image.width,
-        "image_height": found.image.height,
-        "turned": found.turned,
-        "left_out": found.left_out,
-        "model_version": found.model.version,
-    }
-    return [common | _face(number, face) for number, face in enumerate(found.faces, start=1)] or [common]
-
-
-def _face(number: int, face: Face) -> Row:
-    marks = {
-        f"{mark}_{axis}": value
-        for mark in MARKS
-        for axis, value in zip("xy", getattr(face.landmarks, mark), strict=True)
-    }
-    return {
-        "face": number,
-        **face.box.model_dump(),
-        "detection_confidence": face.detection_confidence,
-        **marks,
-        "emotion": face.emotion,
-        "confidence": face.confidence,
-        **{str(label): value for label, value in face.probabilities.items()},
-        "reliable": face.reliable,
-        "reasons": list(face.reasons),
-        "quality": face.quality.model_dump() if face.quality else None,
-    }

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from bulk.guard import Guard, load
+from bulk.guard import Analyse, Guard
 from bulk.plan import Part
 from bulk.rows import NO_FACE, OK, SCHEMA, UNREADABLE, Row, failure
 from bulk.storage import locate, put, read
@@ -30,7 +30,7 @@ class Analyst:
 
     def __init__(self, results: str, detail: Detail, models: str | None) -> None:
         self._results, self._detail = results, detail
-        self._pipeline = Guard(partial(load, detail, models))
+        self._pipeline = Guard(partial(_load, detail, models))
         self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="fetch")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -83,6 +83,13 @@ class Analyst:
                 return
             uri, future = waiting.popleft()
             yield uri, future.result()
+
+
+def _load(detail: Detail, models: str | None) -> tuple[str, Analyse]:
+    """Called in the guarded process, which alone needs what this imports."""
+    from bulk.analysis import load  # noqa: PLC0415
+
+    return load(detail, models)
 
 
 def _fetch(uri: str) -> bytes | Exception:
