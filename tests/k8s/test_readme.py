@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.k8s.manifests import K8S, ROOT, Manifest, find, overlay, unlike
 
@@ -170,15 +169,6 @@ def test_an_image_that_was_loaded_or_imported_is_not_asked_of_a_registry(builds:
     for name in ("dev", "prod"):
         for container in containers(builds[name]):
             assert container["imagePullPolicy"] == "IfNotPresent", (name, container["name"])
-
-
-def test_imported_images_have_the_names_that_are_left_when_the_registry_is_taken_out() -> None:
-    (pattern,) = (words[1] for words in commands("sed") if words[1].endswith("/d"))
-    path = K8S / "overlays" / "prod" / "kustomization.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if pattern.strip("/d").strip("/") not in line]
-    assert len(lines) - len(kept) == 4
-    assert [sorted(image) for image in yaml.safe_load("\n".join(kept))["images"]] == [["name", "newTag"]] * 4
 
 
 def test_dev_at_its_largest_fits_the_machine_that_is_asked_for(builds: dict[str, list[Manifest]]) -> None:
