@@ -57,6 +57,22 @@ def test_every_object_that_a_command_names_is_in_the_manifests(documents: list[M
     assert ours <= there
 
 
+def test_every_kind_that_is_not_kubernetes_own_has_a_place_that_it_comes_from(documents: list[Manifest]) -> None:
+    table = README.split("## An overlay of your own")[1].split("\n## ")[0]
+    named = {
+        kind
+        for kinds in re.findall(r"^\| `[\w/-]+` \| (.*?) \|", table, flags=re.MULTILINE)
+        for kind in kinds.split(", ")
+    }
+    groups = ("k8s.io", "apps", "v1", "batch", "policy", "autoscaling")
+    foreign = {
+        each["kind"]
+        for each in [*documents, *overlay("bulk")]
+        if not each["apiVersion"].partition("/")[0].endswith(groups) or each["apiVersion"].startswith("gateway.")
+    }
+    assert named == foreign and "HTTPRoute" in foreign
+
+
 def test_every_port_that_is_forwarded_is_one_of_its_service(documents: list[Manifest]) -> None:
     forwarded = [words[words.index("port-forward") + 1 :] for words in commands("kubectl") if "port-forward" in words]
     assert len(forwarded) >= 4

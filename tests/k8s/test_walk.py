@@ -66,6 +66,7 @@ def test_a_canary_begins_is_promoted_and_ends(copy: Path) -> None:
     assert image(built, "emotion-server") == old
     assert image(built, "emotion-server-canary") == "registry.example.com/emotion-server:9.9.9"
     assert shares(built) == {"emotion-server": 95, "emotion-server-canary": 5}
+    assert "those in the component's `kustomization.yaml`, 95 and 5" in README
 
     run(copy, promote, **variables)
     built = applied(copy)
