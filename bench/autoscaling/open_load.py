@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def closed(service: Service, clients: int, seconds: float) -> str:
-    """A row for clients that wait for their answers; what two of them sent was answered."""
+    """A row for clients that wait for their answers, and so send only what is answered."""
     photo = (JOB / "photo.jpg").read_bytes()
     before, began = busy(service), time.perf_counter()
     found = under_load(photo, ADDRESSES, clients, seconds)
