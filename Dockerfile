@@ -53,8 +53,9 @@ RUN /tools/bin/uv pip install --python /opt/venv/bin/python --compile-bytecode -
 FROM ${BASE} AS runtime
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 \
     HOME=/tmp TMPDIR=/tmp
-# Made by root here, or some engines give it to the user.
-RUN mkdir /app
+# Made by root here, or some engines give it to the user. A login shell, as KubeRay's operators before 1.4 start Ray in,
+# forgets the PATH above.
+RUN mkdir /app && echo 'PATH=/opt/venv/bin:$PATH' > /etc/profile.d/venv.sh
 WORKDIR /app
 # The only path that is written to: keep it in memory, photos that TorchServe sets aside while they arrive pass here.
 VOLUME /tmp

@@ -1,4 +1,4 @@
-"""Both images, built as `make image` builds them; from a stand-in base where the real one cannot be pulled."""
+"""All images, built as `make image` builds them; from a stand-in base where the real one cannot be pulled."""
 
 import os
 import subprocess
@@ -38,6 +38,12 @@ def server_image(images: dict[str, str]) -> Iterator[Image]:
 @pytest.fixture(scope="session")
 def client_image(images: dict[str, str]) -> Iterator[Image]:
     with mounted(images["client"]) as image:
+        yield image
+
+
+@pytest.fixture(scope="session")
+def bulk_image(images: dict[str, str]) -> Iterator[Image]:
+    with mounted(images["bulk"]) as image:
         yield image
 
 

@@ -1,5 +1,6 @@
 """The images, run from their own files as a hardened pod would run them. `make image-test`; needs root and buildah."""
 
+import base64
 import contextlib
 import json
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from bulk.summary import SOME_FAILED
 from serving.addresses import Addresses, check_port
 from tests.conftest import photo_bytes
 from tests.image.container import Image
@@ -60,16 +62,16 @@ def test_server_image_is_under_two_gigabytes(server_image: Image, client_image: 
 
 
 @pytest.mark.parametrize("name", ["gcc", "cc", "make", "uv", "pip"])
-def test_nothing_is_left_that_builds(server_image: Image, client_image: Image, name: str) -> None:
-    for image in (server_image, client_image):
+def test_nothing_is_left_that_builds(server_image: Image, client_image: Image, bulk_image: Image, name: str) -> None:
+    for image in (server_image, client_image, bulk_image):
         found = [image.root / folder / name for folder in ("opt/venv/bin", "usr/bin", "usr/local/bin", "tools/bin")]
         # The real base brings its own pip in /usr/local; ours must not.
         ours = [path for path in found if path.exists() and "usr/local" not in str(path)]
         assert not ours
 
 
-def test_no_caches_are_left(server_image: Image, client_image: Image) -> None:
-    for image in (server_image, client_image):
+def test_no_caches_are_left(server_image: Image, client_image: Image, bulk_image: Image) -> None:
+    for image in (server_image, client_image, bulk_image):
         assert not list(image.root.glob("root/.cache/*"))
         assert not list(image.root.glob("tmp/*"))
 
@@ -120,3 +122,34 @@ def test_client_answers_from_a_read_only_root(client_image: Image) -> None:
         assert b"<title>" in (get("http://127.0.0.1:8501/") or b"")
         streamlit.send_signal(signal.SIGTERM)
         streamlit.wait(20)
+
+
+def test_bulk_analyses_a_folder_from_a_read_only_root(bulk_image: Image) -> None:
+    """One photo and one that is none, with the model that the image brings and Ray's own processes."""
+    script = """
+        mkdir /tmp/photos && base64 --decode > /tmp/photos/smiling.jpg && echo none > /tmp/photos/broken.jpg
+        python -m bulk /tmp/photos --out /tmp/results --report /tmp/results/summary.html; echo status $?
+        ls /tmp/results"""
+    done = subprocess.run(
+        bulk_image.command("sh", "-c", script),
+        input=base64.b64encode(photo_bytes("smiling")).decode(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "2 photos, 1 faces" in done.stdout, done.stdout + done.stderr
+    assert f"status {SOME_FAILED}" in done.stdout
+    assert ".parquet" in done.stdout and "summary.html" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "shell", [(), ("bash", "-c", "python -m bulk --help"), ("bash", "-lc", "python -m bulk --help")]
+)
+def test_bulk_is_found_as_it_is_and_by_the_shells_of_kuberay(bulk_image: Image, shell: tuple[str, ...]) -> None:
+    """Operators before 1.4 start Ray in a login shell, which takes its PATH from /etc/profile."""
+    done = subprocess.run(bulk_image.command(*shell), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "RESULTS holds Parquet files" in done.stdout
+    if shell:
+        subprocess.run(bulk_image.command(*shell[:2], "ray --version"), capture_output=True, check=True)

@@ -1,5 +1,7 @@
 """Every overlay and every combination of components: built, valid, hardened, and in step with the code."""
 
+import copy
+import itertools
 import json
 import re
 import subprocess
@@ -18,7 +20,20 @@ from cloudcoil.models.prometheus_operator import v1 as operator
 import emotion
 from monitoring import reference, rule, rules
 from tests.k8s import gateway_api
-from tests.k8s.manifests import ADDITIONS, K8S, ROOT, Manifest, find, identity, overlay, unlike
+from tests.k8s.manifests import (
+    ALWAYS,
+    COMPONENTS,
+    K8S,
+    NEEDS,
+    ONE_OF,
+    ROOT,
+    Manifest,
+    can_stand_together,
+    find,
+    identity,
+    overlay,
+    unlike,
+)
 
 CUSTOM: dict[str, Any] = {
     "ServiceMonitor": operator.ServiceMonitor,
@@ -83,20 +98,39 @@ def paths(value: Any, path: str = "") -> set[str]:
     return {path}
 
 
-def test_additions_touch_nothing_else() -> None:
-    """So it is enough to combine them with each other, and all of them with every other set."""
-    for name in ADDITIONS:
-        text = (K8S / "components" / name / "kustomization.yaml").read_text(encoding="utf-8")
-        allowed = {"apiVersion", "kind", "resources", "configMapGenerator"}
-        assert set(yaml.safe_load(text)) <= allowed, name
+def test_every_component_is_combined_with_every_other_but_where_the_readme_says_so(
+    builds: dict[str, list[Manifest]],
+) -> None:
+    assert set(COMPONENTS) == {each.name for each in (K8S / "components").iterdir()}
+    rules = section("An overlay of your own")
+    for group in ONE_OF:
+        assert f"at most one of {words(group, 'and')}" in rules
+    for name, needed in NEEDS.items():
+        assert f"`{name}` needs {words(needed, 'or')}" in rules
+    together = {frozenset(pair) for name in builds for pair in itertools.combinations(name.split("+")[1:], 2)}
+    free = set(COMPONENTS) - ALWAYS
+    apart = {frozenset(pair) for pair in itertools.combinations(free, 2)} - together
+    needs_the_other_edge = {frozenset({name, "ingress"}) for name, needed in NEEDS.items() if "ingress" not in needed}
+    assert apart == set(map(frozenset, ONE_OF)) | needs_the_other_edge
+
+
+@pytest.mark.parametrize("name", ["dev", "prod"])
+def test_overlays_name_components_in_the_order_that_is_tested(name: str) -> None:
+    text = (K8S / "overlays" / name / "kustomization.yaml").read_text(encoding="utf-8")
+    named = [Path(each).name for each in yaml.safe_load(text)["components"]]
+    assert named == [each for each in COMPONENTS if each in named]
+    assert can_stand_together(set(named))
+
+
+def words(names: set[str], joined: str) -> str:
+    return f" {joined} ".join(f"`{name}`" for name in sorted(names, key=COMPONENTS.index))
 
 
 def test_an_unknown_field_is_noticed(builds: dict[str, list[Manifest]]) -> None:
-    monitor = find(builds["prod"], "ServiceMonitor", "emotion")
+    monitor = copy.deepcopy(find(builds["prod"], "ServiceMonitor", "emotion"))
     monitor["spec"]["endpoints"][0]["intervall"] = "5s"
     with pytest.raises(AssertionError, match="intervall"):
         check_custom(monitor)
-    del monitor["spec"]["endpoints"][0]["intervall"]
 
 
 def test_generated_files_are_up_to_date() -> None:
@@ -275,6 +309,11 @@ def mib(quantity: str) -> int:
 
 
 README = (K8S / "README.md").read_text(encoding="utf-8")
+
+
+def section(title: str) -> str:
+    """Its text in one line."""
+    return " ".join(README.split(f"## {title}\n")[1].split("\n## ")[0].split())
 
 
 def test_whoever_has_a_name_to_ask_for_may_ask_the_dns_of_every_kind_of_cluster(

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.k8s.manifests import K8S, ROOT, Manifest, find, overlay, unlike
 
@@ -56,6 +55,22 @@ def test_every_object_that_a_command_names_is_in_the_manifests(documents: list[M
     ours = {(kind, name) for kind, name in named if name != "monitoring-grafana"}  # the operator's chart brings that
     assert len(ours) > 6
     assert ours <= there
+
+
+def test_every_kind_that_is_not_kubernetes_own_has_a_place_that_it_comes_from(documents: list[Manifest]) -> None:
+    table = README.split("## An overlay of your own")[1].split("\n## ")[0]
+    named = {
+        kind
+        for kinds in re.findall(r"^\| `[\w/-]+` \| (.*?) \|", table, flags=re.MULTILINE)
+        for kind in kinds.split(", ")
+    }
+    groups = ("k8s.io", "apps", "v1", "batch", "policy", "autoscaling")
+    foreign = {
+        each["kind"]
+        for each in [*documents, *overlay("bulk")]
+        if not each["apiVersion"].partition("/")[0].endswith(groups) or each["apiVersion"].startswith("gateway.")
+    }
+    assert named == foreign and "HTTPRoute" in foreign
 
 
 def test_every_port_that_is_forwarded_is_one_of_its_service(documents: list[Manifest]) -> None:
@@ -170,15 +185,6 @@ def test_an_image_that_was_loaded_or_imported_is_not_asked_of_a_registry(builds:
     for name in ("dev", "prod"):
         for container in containers(builds[name]):
             assert container["imagePullPolicy"] == "IfNotPresent", (name, container["name"])
-
-
-def test_imported_images_have_the_names_that_are_left_when_the_registry_is_taken_out() -> None:
-    (pattern,) = (words[1] for words in commands("sed") if words[1].endswith("/d"))
-    path = K8S / "overlays" / "prod" / "kustomization.yaml"
-    lines = path.read_text(encoding="utf-8").splitlines()
-    kept = [line for line in lines if pattern.strip("/d").strip("/") not in line]
-    assert len(lines) - len(kept) == 4
-    assert [sorted(image) for image in yaml.safe_load("\n".join(kept))["images"]] == [["name", "newTag"]] * 4
 
 
 def test_dev_at_its_largest_fits_the_machine_that_is_asked_for(builds: dict[str, list[Manifest]]) -> None:

@@ -66,6 +66,7 @@ def test_a_canary_begins_is_promoted_and_ends(copy: Path) -> None:
     assert image(built, "emotion-server") == old
     assert image(built, "emotion-server-canary") == "registry.example.com/emotion-server:9.9.9"
     assert shares(built) == {"emotion-server": 95, "emotion-server-canary": 5}
+    assert "those in the component's `kustomization.yaml`, 95 and 5" in README
 
     run(copy, promote, **variables)
     built = applied(copy)
@@ -76,6 +77,24 @@ def test_a_canary_begins_is_promoted_and_ends(copy: Path) -> None:
     built = applied(copy)
     assert list(shares(built)) == ["emotion-server"]
     assert not [each for each in built if each["metadata"].get("labels", {}).get("track")]
+
+
+def test_without_a_registry_all_images_are_those_that_were_imported(copy: Path) -> None:
+    """Also with another version beside the old one, whose tag is imported like the first."""
+    text = section("Bare metal: kubeadm, k3s")
+    imported = set(re.findall(r"docker save (.*?) \|", text)[0].split())
+    variables = {"NEW": "9.9.9", "prod": "k8s/overlays/prod/kustomization.yaml"}
+    run(copy, *edits(text))
+    built = applied(copy)
+    assert {image(built, "emotion-server"), image(built, "emotion-client")} == imported
+
+    run(copy, *edits(section("Gateway API in place of the Ingress")))
+    for track in ("canary", "shadow"):
+        steps = edits(section("Another version beside the old one"))[:2]
+        run(copy, *(step.replace("canary", track) for step in steps), **variables)
+    built = applied(copy)
+    for track in ("canary", "shadow"):
+        assert image(built, f"emotion-server-{track}") == "emotion-server:9.9.9"
 
 
 def test_the_shares_are_moved_where_they_are(copy: Path) -> None:
