@@ -23,6 +23,7 @@ from emotion.classifier import OnnxClassifier
 from emotion.containers import MAX_SCANNED_PIXELS
 from emotion.contract import MAX_BODY, MAX_PIXELS, MAX_UNCOMPRESSED
 from emotion.errors import ImageError
+from emotion.png import MAX_BLOCKS
 from serving.torchserve import LARGEST_IMAGE, ONE_THREAD
 from tests.drill.rows import Row
 from training import third_party
@@ -84,6 +85,18 @@ def png(channels: int, depth: int, *, interlaced: bool, random: bool) -> bytes:
     out.append(packed.flush())
     header = side.to_bytes(4, "big") * 2 + bytes((depth, colour_type, 0, 0, interlaced))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"".join(out)) + chunk(b"IEND", b"")
+
+
+def blocks() -> bytes:
+    """A PNG whose pixels stand in as many deflate blocks as are let through, of Huffman tables for every value."""
+    side = int((MAX_UNCOMPRESSED // 4) ** 0.5)
+    raw = memoryview((b"\4" + bytes(range(256)) + bytes(4 * side - 256)) * side)
+    packer = zlib.compressobj(9, strategy=zlib.Z_RLE)
+    step = len(raw) // (MAX_BLOCKS - 100) + 1
+    pieces = (packer.compress(raw[at : at + step]) + packer.flush(zlib.Z_BLOCK) for at in range(0, len(raw), step))
+    header = side.to_bytes(4, "big") * 2 + bytes((8, 6, 0, 0, 0))
+    packed = b"".join(pieces) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
 
 
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
