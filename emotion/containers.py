@@ -14,7 +14,7 @@ import re
 import zlib
 
 from emotion import png
-from emotion.contract import MAX_PIXELS, MAX_UNCOMPRESSED
+from emotion.contract import MAX_PIXELS, MAX_SIDE, MAX_UNCOMPRESSED
 from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -106,14 +106,14 @@ def _rebuilt_png(data: bytes | bytearray) -> bytes | bytearray:
 
 
 def _to_unpack(data: bytes | bytearray, transparent: bool) -> bool:
-    """Whether a PNG file has no more pixels than are read, by its header; others are refused for that, elsewhere."""
+    """Whether a PNG file is of a size that is read, by its header; others are refused for that, elsewhere."""
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     depth, colour_type = data[24], data[25]
     if colour_type not in _PNG_CHANNELS:
         raise InvalidImage("the PNG file has no known colour type")
     channels = 4 if transparent else _PNG_CHANNELS[colour_type]
     size = width * height * channels * depth // 8
-    if width * height > MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         return False
     if size > MAX_UNCOMPRESSED:
         raise ImageTooLarge(

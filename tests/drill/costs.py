@@ -138,6 +138,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "PNG, RGB, interlaced": lambda: png(3, 8, interlaced=True, random=True),
     "PNG, RGBA of 16 bits": lambda: png(4, 16, interlaced=False, random=True),
     "PNG, RGBA of 16 bits, interlaced": lambda: png(4, 16, interlaced=True, random=True),
+    "PNG, RGBA, as many deflate blocks as allowed": blocks,
     "WebP, noise": lambda: webp(3, lossless=False),
     "WebP, noise and transparency": lambda: webp(4, lossless=False),
     "WebP, lossless": lambda: webp(3, lossless=True),

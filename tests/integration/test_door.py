@@ -153,7 +153,7 @@ def test_the_doors_numbers_are_on_a_port_of_their_own(server: Addresses, http: H
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Addresses]:
     """A door with nothing behind it, which gives an upload two seconds."""
     monkeypatch.setenv("DOOR_UPLOAD", "2s")
-    monkeypatch.setenv("DOOR_LEAVING", "0s")
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     addresses = free_addresses()
     with door(addresses):
         eventually(lambda: status(f"{addresses.url}/ping") == 503, 20, every=0.05)
@@ -180,7 +180,7 @@ def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.Monke
     Most are told why. Caddy takes one in seven for a client that has hung up, and answers it nothing.
     """
     monkeypatch.setenv("DOOR_UPLOAD", "2s")
-    monkeypatch.setenv("DOOR_LEAVING", "0s")
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     other = free_addresses()
     behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
     told = []
