@@ -113,10 +113,14 @@ def webp(channels: int, *, lossless: bool) -> bytes:
         pixels[MAX_BODY // (2 * SIDE) :, :, 3] = 255
     image = Image.fromarray(pixels)
     if lossless:  # noise does not fit: half of the rows, or fewer, hold it
-        rows = MAX_BODY // (SIDE * channels) - 40
-        pixels = np.zeros((SIDE, SIDE, channels), np.uint8)
-        pixels[:rows] = noise(rows, SIDE, channels)
-        return saved(Image.fromarray(pixels), "WEBP", lossless=True, method=0, quality=0)
+        data = bytes(MAX_BODY + 1)
+        rows = MAX_BODY // (SIDE * channels)
+        while len(data) > MAX_BODY:
+            pixels = np.zeros((SIDE, SIDE, channels), np.uint8)
+            pixels[:rows] = noise(rows, SIDE, channels)
+            data = saved(Image.fromarray(pixels), "WEBP", lossless=True, method=0, quality=0)
+            rows = rows * 9 // 10
+        return data
     return largest(lambda quality: saved(image, "WEBP", quality=quality, method=0))
 
 
