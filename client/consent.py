@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from client import uploads
+
 NOTICE = (
     "- **Photos are processed in memory and discarded.** They are not stored, not logged, not shared, and they go "
     "nowhere but to the service's server.\n"
@@ -39,8 +41,11 @@ Everybody whom the camera sees must have agreed to it, and must know that it is 
 
 
 def is_acknowledged() -> bool:
-    """Whether this session's user has acknowledged the notice."""
-    return bool(st.session_state.get("acknowledged"))
+    """Whether this session's user has acknowledged the notice; from then on its files are taken."""
+    if not st.session_state.get("acknowledged"):
+        return False
+    uploads.welcome()
+    return True
 
 
 def acknowledged() -> bool:

@@ -1,6 +1,7 @@
 """The client's settings, read from environment variables."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ class Settings:
     service is away or busy. `concurrency`: photos under way at once. `metrics_port`: where Prometheus reads the
     client's own metrics, 0 for nowhere. `reports`: folder of the served model's reports. `public_server`: the service's
     base URL for people, in examples; empty if they cannot reach it, or as the page does. `reconnect`: seconds for which
-    the page keeps the photos of a tab that is cut off, closed or reloaded.
+    the page keeps the photos of a tab that is cut off, closed or reloaded. `hosts`: names, in lower case, by which
+    people reach the page, beside loopback's and addresses.
     """
 
     server: str = "http://127.0.0.1:8080"
@@ -30,11 +32,13 @@ class Settings:
     reports: Path = Path(__file__).resolve().parent.parent / "model_store"
     public_server: str = ""
     reconnect: float = 60.0
+    hosts: tuple[str, ...] = ()
 
 
 def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
     """Settings from `EMOTION_SERVER`, `EMOTION_TOKEN`, `EMOTION_TIMEOUT`, `EMOTION_RETRIES`, `EMOTION_CONCURRENCY`,
-    `EMOTION_METRICS_PORT`, `EMOTION_REPORTS`, `EMOTION_PUBLIC_SERVER` and `EMOTION_RECONNECT`, each with a default.
+    `EMOTION_METRICS_PORT`, `EMOTION_REPORTS`, `EMOTION_PUBLIC_SERVER`, `EMOTION_RECONNECT` and `EMOTION_HOSTS`, each
+    with a default.
 
     Raises `ValueError` when a value cannot be used, naming it and its bounds; never the token's value.
     """
@@ -56,6 +60,7 @@ def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
         reports=Path(environment.get("EMOTION_REPORTS", defaults.reports)),
         public_server=public_server,
         reconnect=_number(environment, "EMOTION_RECONNECT", defaults.reconnect, 1, LONGEST),
+        hosts=_hosts(environment.get("EMOTION_HOSTS", "")),
     )
 
 
@@ -64,6 +69,16 @@ def _address(environment: Mapping[str, str], name: str, default: str) -> str:
     if address != default and not address.startswith(("http://", "https://")):
         raise ValueError(f"{name} is {address!r}; expected an address that begins with http:// or https://")
     return address
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(name.strip().lower() for name in text.split(",") if name.strip())
+    for name in hosts:
+        if not re.fullmatch(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*", name):
+            raise ValueError(
+                f"EMOTION_HOSTS has {name!r}; expected host names like emotion.example.com, with commas between"
+            )
+    return hosts
 
 
 def _number(environment: Mapping[str, str], name: str, default: float, least: float, most: float) -> float:

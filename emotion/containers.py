@@ -11,8 +11,10 @@ has such a file converts it before it is sent, where a crash is one user's.
 """
 
 import re
+import zlib
 
-from emotion.contract import MAX_PIXELS, MAX_UNCOMPRESSED
+from emotion import png
+from emotion.contract import MAX_PIXELS, MAX_SIDE, MAX_UNCOMPRESSED
 from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -69,8 +71,11 @@ def rebuilt(data: bytes | bytearray) -> bytes | bytearray:
     return data
 
 
-def _rebuilt_png(data: bytes | bytearray) -> bytes:
-    """PNG specification, 5: chunks of length, type, data, checksum, from IHDR to IEND. Checksums are the decoder's."""
+def _rebuilt_png(data: bytes | bytearray) -> bytes | bytearray:
+    """PNG specification, 5: chunks of length, type, data, checksum, from IHDR to IEND.
+
+    Checksums are the decoder's to look at, but for those of the pixels, which it sees in chunks of ours.
+    """
     if len(data) < 33:
         raise TruncatedImage("the PNG file ends within its header")
     if data[8:16] != b"\0\0\0\rIHDR":
@@ -86,10 +91,13 @@ def _rebuilt_png(data: bytes | bytearray) -> bytes:
             raise TruncatedImage("the PNG file ends before its last chunk; send it again")
         chunk = view[position:end]
         if kind == b"IEND":
-            _check_uncompressed(data, transparent=b"tRNS" in single)
-            before = [single[kind] for kind in _PNG_BEFORE_PIXELS if kind in single]
-            return b"".join((PNG, *before, *pixels, chunk))
+            before = b"".join((PNG, *(single[kind] for kind in _PNG_BEFORE_PIXELS if kind in single)))
+            if not _to_unpack(data, transparent=b"tRNS" in single):
+                return b"".join((before, *pixels, chunk))
+            return png.repacked(data[16:29], before, b"".join(each[8:-4] for each in pixels), chunk)
         if kind == b"IDAT":
+            if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
+                raise InvalidImage("the PNG file is damaged: a checksum of its pixels is wrong; send it again")
             pixels.append(chunk)
         else:
             single.setdefault(kind, chunk)
@@ -97,19 +105,22 @@ def _rebuilt_png(data: bytes | bytearray) -> bytes:
     raise InvalidImage(f"the PNG file has more than {MAX_PARTS:,} chunks; save it again, or as JPEG")
 
 
-def _check_uncompressed(data: bytes | bytearray, transparent: bool) -> None:
-    """Of a PNG file by its header; what has too many pixels anyway is refused for that, elsewhere."""
+def _to_unpack(data: bytes | bytearray, transparent: bool) -> bool:
+    """Whether a PNG file is of a size that is read, by its header; others are refused for that, elsewhere."""
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
     depth, colour_type = data[24], data[25]
     if colour_type not in _PNG_CHANNELS:
         raise InvalidImage("the PNG file has no known colour type")
     channels = 4 if transparent else _PNG_CHANNELS[colour_type]
     size = width * height * channels * depth // 8
-    if size > MAX_UNCOMPRESSED and width * height <= MAX_PIXELS:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        return False
+    if size > MAX_UNCOMPRESSED:
         raise ImageTooLarge(
             f"image is {width}×{height} in {channels} channels of {depth} bits ({size / 1e6:.0f} MB uncompressed); "
             f"the limit is {MAX_UNCOMPRESSED / 1e6:.0f} MB; send it with 8 bits a channel"
         )
+    return True
 
 
 def _rebuilt_jpeg(data: bytes | bytearray) -> bytes:

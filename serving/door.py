@@ -28,6 +28,10 @@ LONGEST_LEAVING = 600.0
 LEAVING = "1s"
 """How long the door answers on after SIGTERM, unless the environment has DOOR_LEAVING."""
 
+LEAST_LEAVING = 0.5
+"""Seconds. A kept-alive connection hears of the end with its next answer; without that it is cut between two requests,
+and of 20 clients that never stop sending each loses one. Before it ends the door settles (serving/listener.py)."""
+
 
 @contextlib.contextmanager
 def door(addresses: Addresses, host: str = LOOPBACK, token: str = "") -> Iterator[subprocess.Popen[bytes]]:
@@ -59,11 +63,17 @@ def door(addresses: Addresses, host: str = LOOPBACK, token: str = "") -> Iterato
 
 
 def seconds_of(duration: str) -> float:
-    """Of a duration like "8s", "1m" or "250ms". Raises `ServerFailed`."""
+    """Of a duration like "8s", "1m" or "750ms". Raises `ServerFailed`."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m)", duration)
     if not match:
         raise ServerFailed(f"DOOR_LEAVING is {duration!r}; it must be a duration like 8s")
-    return float(match[1]) * {"ms": 0.001, "s": 1, "m": 60}[match[2]]
+    seconds = float(match[1]) * {"ms": 0.001, "s": 1, "m": 60}[match[2]]
+    if seconds < LEAST_LEAVING:
+        raise ServerFailed(
+            f"DOOR_LEAVING is {duration!r}; a stop of less than {LEAST_LEAVING:g}s loses requests on kept-alive "
+            f"connections; leave it out for {LEAVING}, or set it to as long as proxies take to hear of the end"
+        )
+    return seconds
 
 
 def _leave(process: subprocess.Popen[bytes], listener: socket.socket, leaving: float) -> None:

@@ -23,6 +23,7 @@ from emotion.classifier import OnnxClassifier
 from emotion.containers import MAX_SCANNED_PIXELS
 from emotion.contract import MAX_BODY, MAX_PIXELS, MAX_UNCOMPRESSED
 from emotion.errors import ImageError
+from emotion.png import MAX_BLOCKS
 from serving.torchserve import LARGEST_IMAGE, ONE_THREAD
 from tests.drill.rows import Row
 from training import third_party
@@ -86,6 +87,18 @@ def png(channels: int, depth: int, *, interlaced: bool, random: bool) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"".join(out)) + chunk(b"IEND", b"")
 
 
+def blocks() -> bytes:
+    """A PNG whose pixels stand in as many deflate blocks as are let through, of Huffman tables for every value."""
+    side = int((MAX_UNCOMPRESSED // 4) ** 0.5)
+    raw = memoryview((b"\4" + bytes(range(256)) + bytes(4 * side - 256)) * side)
+    packer = zlib.compressobj(9, strategy=zlib.Z_RLE)
+    step = len(raw) // (MAX_BLOCKS - 100) + 1
+    pieces = (packer.compress(raw[at : at + step]) + packer.flush(zlib.Z_BLOCK) for at in range(0, len(raw), step))
+    header = side.to_bytes(4, "big") * 2 + bytes((8, 6, 0, 0, 0))
+    packed = b"".join(pieces) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", packed) + chunk(b"IEND", b"")
+
+
 ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """Of each pass of an interlaced PNG: the first column and row, and the steps (PNG specification, 8.2)."""
 
@@ -100,10 +113,14 @@ def webp(channels: int, *, lossless: bool) -> bytes:
         pixels[MAX_BODY // (2 * SIDE) :, :, 3] = 255
     image = Image.fromarray(pixels)
     if lossless:  # noise does not fit: half of the rows, or fewer, hold it
-        rows = MAX_BODY // (SIDE * channels) - 40
-        pixels = np.zeros((SIDE, SIDE, channels), np.uint8)
-        pixels[:rows] = noise(rows, SIDE, channels)
-        return saved(Image.fromarray(pixels), "WEBP", lossless=True, method=0, quality=0)
+        data = bytes(MAX_BODY + 1)
+        rows = MAX_BODY // (SIDE * channels)
+        while len(data) > MAX_BODY:
+            pixels = np.zeros((SIDE, SIDE, channels), np.uint8)
+            pixels[:rows] = noise(rows, SIDE, channels)
+            data = saved(Image.fromarray(pixels), "WEBP", lossless=True, method=0, quality=0)
+            rows = rows * 9 // 10
+        return data
     return largest(lambda quality: saved(image, "WEBP", quality=quality, method=0))
 
 
@@ -125,6 +142,7 @@ FILES: dict[str, Callable[[], bytes]] = {
     "PNG, RGB, interlaced": lambda: png(3, 8, interlaced=True, random=True),
     "PNG, RGBA of 16 bits": lambda: png(4, 16, interlaced=False, random=True),
     "PNG, RGBA of 16 bits, interlaced": lambda: png(4, 16, interlaced=True, random=True),
+    "PNG, RGBA, as many deflate blocks as allowed": blocks,
     "WebP, noise": lambda: webp(3, lossless=False),
     "WebP, noise and transparency": lambda: webp(4, lossless=False),
     "WebP, lossless": lambda: webp(3, lossless=True),

@@ -48,6 +48,7 @@ def faults(folder: Path) -> Iterator[Row]:
     yield under_load(
         "Java stands still for 10 s", folder / "java", lambda service, _: stand_still(service.child("java"))
     )
+    yield java_killed(folder / "killed")
     yield under_load("1,000 idle connections", folder / "idle", lambda _, addresses: idle(addresses))
     with disk(folder / "disk") as small:
         yield under_load(
@@ -83,6 +84,26 @@ def under_load(name: str, folder: Path, fault: Fault, **settings: str) -> Row:
     return Row(
         name, sum(account.ended.values()), lost, worst if recovered else f"not answered again; {worst}", recovered
     )
+
+
+def java_killed(folder: Path) -> Row:
+    """It ends the service, which whoever runs it starts again: what clients see, and how long nobody answers."""
+    folder.mkdir(parents=True)
+    addresses = free_addresses()
+    with running(folder, addresses) as service, timed(addresses) as account:
+        time.sleep(2)
+        killed = time.monotonic()
+        service.child("java").kill()
+        status = service.process.wait(60)
+        ended = time.monotonic() - killed
+    again = folder / "again"
+    again.mkdir()
+    with running(again, addresses):
+        ready = time.monotonic() - killed
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(account.ended.items()) if outcome != "200")
+    lost = sum(count for outcome, count in account.ended.items() if outcome not in {*TOLD, "refused"})
+    worst = f"status {status} after {ended:.1f} s, started again ready after {ready:.1f} s; {told}"
+    return Row("Java killed", sum(account.ended.values()), lost, worst, status == 1)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ def guarded(server: Addresses) -> Iterator[Addresses]:
     other = free_addresses()
     behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DOOR_LEAVING", "0s")
+        patch.setenv("DOOR_LEAVING", "0.5s")
         with door(behind, token=TOKEN):
             eventually(lambda: status(f"{behind.url}/ping") == 200, 20, every=0.05)
             yield behind

@@ -149,11 +149,45 @@ def test_the_doors_numbers_are_on_a_port_of_their_own(server: Addresses, http: H
     assert re.search(r'caddy_http_request_duration_seconds_count\{code="404",handler="map",.*server="door"\}', text)
 
 
+HEAD = b"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\n"
+MARK = b"Qz9vMarker"
+
+
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        (b"GET " + MARK + b"\r\n\r\n", b"400 Bad Request"),
+        (b"GET /ping HTTP/9." + MARK + b"\r\n\r\n", b"400 Bad Request"),
+        (b"GET /ping HTTP/1.1\r\n" + MARK + b" x: 1\r\n\r\n", b"400 Bad Request"),
+        (b"GET /ping HTTP/1.1\r\nHost: " + MARK + b" x\r\n\r\n", b"400 Bad Request"),
+        (HEAD + b"Transfer-Encoding: " + MARK + b"\r\n\r\n", b"501 Not Implemented"),
+        (HEAD + b"X: " + 2500 * MARK + b"\r\n\r\n", b"431 Request Header Fields Too Large"),
+    ],
+    ids=["line", "version", "header", "host", "transfer coding", "too large"],
+)
+def test_what_is_no_request_is_answered_in_plain_words_and_quotes_nothing(
+    server: Addresses, sent: bytes, expected: bytes
+) -> None:
+    """By Go's parser, before Caddy sees anything of it: there is nothing to set. The README says so."""
+    answer = b""
+    with socket.create_connection(("127.0.0.1", server.door), timeout=TIMEOUT) as connection:
+        connection.sendall(sent)
+        # Where more was sent than read, the end is a reset.
+        with contextlib.suppress(ConnectionResetError):
+            while piece := connection.recv(65536):
+                answer += piece
+    head, _, text = answer.partition(b"\r\n\r\n")
+    status_line, *headers = head.split(b"\r\n")
+    assert status_line.startswith(b"HTTP/1.1 " + expected), answer
+    assert set(headers) <= {b"Content-Type: text/plain; charset=utf-8", b"Connection: close"}, answer
+    assert len(text) < 60 and MARK not in answer and b"caddy" not in answer.lower(), answer
+
+
 @pytest.fixture
 def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Addresses]:
     """A door with nothing behind it, which gives an upload two seconds."""
     monkeypatch.setenv("DOOR_UPLOAD", "2s")
-    monkeypatch.setenv("DOOR_LEAVING", "0s")
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     addresses = free_addresses()
     with door(addresses):
         eventually(lambda: status(f"{addresses.url}/ping") == 503, 20, every=0.05)
@@ -180,7 +214,7 @@ def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.Monke
     Most are told why. Caddy takes one in seven for a client that has hung up, and answers it nothing.
     """
     monkeypatch.setenv("DOOR_UPLOAD", "2s")
-    monkeypatch.setenv("DOOR_LEAVING", "0s")
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     other = free_addresses()
     behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
     told = []

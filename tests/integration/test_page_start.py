@@ -35,7 +35,10 @@ def test_every_outcome_is_counted_from_zero_before_the_first_visit(scraped: list
         assert set(lines) == {f'emotion_client_requests_total{{outcome="{outcome}"}} 0.0' for outcome in outcomes}
 
 
-@pytest.mark.parametrize(("name", "value"), [("EMOTION_RETRIES", "many"), ("EMOTION_SERVER", "server:8080")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("EMOTION_RETRIES", "many"), ("EMOTION_SERVER", "server:8080"), ("EMOTION_HOSTS", "https://emotion.example.com")],
+)
 def test_wrong_settings_end_the_process_and_say_why(name: str, value: str) -> None:
     command = [sys.executable, "-m", "client"]
     done = subprocess.run(

@@ -42,6 +42,17 @@ def test_an_edge_lets_in_the_page_and_of_the_service_only_photos(builds: dict[st
     }
 
 
+@pytest.mark.parametrize(("name", "hosts"), [("ingress", HOSTS[1]), ("gateway", HOSTS[1]), ("keda", "")])
+def test_the_page_answers_to_the_name_that_the_edge_gives_it(
+    builds: dict[str, list[Manifest]], name: str, hosts: str
+) -> None:
+    (container,) = find(builds[f"base+{name}"], "Deployment", "emotion-client")["spec"]["template"]["spec"][
+        "containers"
+    ]
+    (named,) = (each["value"] for each in container["env"] if each["name"] == "EMOTION_HOSTS")
+    assert named == hosts
+
+
 def test_every_route_belongs_to_a_listener_of_its_host_and_nothing_is_served_in_the_clear(
     builds: dict[str, list[Manifest]],
 ) -> None:

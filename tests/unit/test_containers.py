@@ -207,11 +207,11 @@ def test_what_a_png_would_take_uncompressed_is_bounded(
     size: tuple[int, int], depth: int, colour_type: int, transparent: bool, good: bool
 ) -> None:
     data = png_of(*size, depth, colour_type, *[chunk(b"tRNS", b"\0\0")] * transparent, chunk(b"IDAT"))
-    if good:
-        rebuilt(data)
-    else:
-        with pytest.raises(ImageTooLarge, match="the limit is 100 MB; send it with 8 bits a channel"):
-            decode(data)
+    with pytest.raises(
+        InvalidImage if good else ImageTooLarge,
+        match="damaged" if good else "the limit is 100 MB; send it with 8 bits a channel",
+    ):
+        decode(data)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
@@ -221,7 +221,7 @@ def test_a_png_keeps_its_picture(mode: str) -> None:
     if mode == "I;16":
         picture = Image.fromarray(np.asarray(grey).astype(np.uint16) * 200)
     data = encoded(picture, gamma=0.45, icc_profile=bytes(200), dpi=(72, 72))
-    assert len(rebuilt(data)) < len(data) or mode == "1"
+    assert not any(kind in rebuilt(data) for kind in (b"gAMA", b"iCCP", b"pHYs"))
     for flags in (cv2.IMREAD_COLOR, cv2.IMREAD_UNCHANGED):
         np.testing.assert_array_equal(decoded(rebuilt(data), flags), decoded(data, flags))
 

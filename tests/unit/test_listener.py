@@ -46,7 +46,7 @@ def test_a_port_has_one_door() -> None:
         listen("127.0.0.1", first.getsockname()[1])
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("8s", 8), ("250ms", 0.25), ("1.5m", 90), ("0s", 0)])
+@pytest.mark.parametrize(("text", "seconds"), [("8s", 8), ("750ms", 0.75), ("1.5m", 90), ("0.5s", 0.5)])
 def test_how_long_it_leaves_is_read(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
 
@@ -54,4 +54,12 @@ def test_how_long_it_leaves_is_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["8", "", "-1s", "soon"])
 def test_how_long_it_leaves_must_be_a_duration(text: str) -> None:
     with pytest.raises(ServerFailed, match=r"DOOR_LEAVING is .* like 8s"):
+        seconds_of(text)
+
+
+@pytest.mark.parametrize("text", ["0s", "0ms", "499ms"])
+def test_it_never_leaves_so_soon_that_requests_are_lost(text: str) -> None:
+    with pytest.raises(
+        ServerFailed, match=rf"DOOR_LEAVING is '{text}'; a stop of less than 0.5s .* leave it out for 1s"
+    ):
         seconds_of(text)

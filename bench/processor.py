@@ -1,0 +1,46 @@
+"""Processor time of the service's parts, and of the load generator, for each photo."""
+
+import os
+
+import psutil
+
+from bench.load import LEAD, Request, saturate
+from serving.server import Service
+
+
+def seconds(service: Service) -> dict[str, float]:
+    """Spent until now by each part: `workers`, `java`, `door`, and `client`, which is this process."""
+    java = psutil.Process(service.torchserve.pid)
+    own = os.times()
+    return {
+        "workers": sum(_of(each) for each in java.children(recursive=True)),
+        "java": _of(java),
+        "door": _of(psutil.Process(service.door.pid)),
+        "client": own.user + own.system,
+    }
+
+
+def _of(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+class Split:
+    """Milliseconds a photo by part, of several loads together."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._spent = dict.fromkeys(seconds(service), 0.0)
+        self._photos = 0.0
+
+    def load(self, request: Request, clients: int, counted: float) -> float:
+        """Photos a second under `saturate`."""
+        before = seconds(self._service)
+        rate, _ = saturate(request, clients, counted)
+        for part, now in seconds(self._service).items():
+            self._spent[part] += now - before[part]
+        self._photos += rate * (LEAD + counted)  # as many a second before counting begins
+        return rate
+
+    def __str__(self) -> str:
+        return ", ".join(f"{part} {1000 * spent / self._photos:.2f}" for part, spent in self._spent.items())

@@ -1,0 +1,87 @@
+"""The bounds on files that the page's server holds, around a route that takes anything."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from client import session, uploads
+from client.uploads import BoundedUploads
+
+
+class Page:
+    """Streamlit's route for files, within the bounds."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, int] = {}
+        self.bounded = BoundedUploads(self.take)
+
+    async def take(self, scope: Scope, receive: Receive, send: Send) -> None:
+        owner = scope["path"].split("/")[-2]
+        self.held[owner] = self.held.get(owner, 0) + len((await receive())["body"])
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    def ask(self, owner: str, size: int, method: str = "PUT", *, length: bool = True) -> tuple[int, str]:
+        """Status and text."""
+        return asyncio.run(self.asked(owner, size, method, length))
+
+    async def asked(self, owner: str, size: int, method: str = "PUT", length: bool = True) -> tuple[int, str]:
+        sent: list[Any] = []
+
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": bytes(size)}
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        headers = [(b"content-length", str(size).encode())] * length
+        path = f"/base/_stcore/upload_file/{owner}/1"
+        await self.bounded({"type": "http", "method": method, "path": path, "headers": headers}, receive, send)
+        return sent[0]["status"], sent[1]["body"].decode()
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Page:
+    page = Page()
+    monkeypatch.setattr(uploads, "_held", lambda: page.held)
+    monkeypatch.setattr(uploads, "_welcome", {"ann", "bob", "eve"})
+    monkeypatch.setattr(session, "MOST_BYTES", 1000)
+    monkeypatch.setattr(uploads, "MOST_BYTES", 2500)
+    return page
+
+
+def test_a_tab_and_all_tabs_hold_only_so_much(page: Page) -> None:
+    assert [page.ask("ann", 500)[0] for _ in range(2)] == [204, 204]
+    status, why = page.ask("ann", 1_000)
+    assert status == 413 and "the files of this tab 0.0 MB; the limit is 0 MB together. Remove some" in why
+    assert page.ask("bob", 1000)[0] == 204
+    assert "the files of all tabs" in page.ask("eve", 501)[1]
+    page.held.pop("ann")
+    assert page.ask("eve", 501)[0] == 204
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_files_of_who_has_not_acknowledged_the_notice_are_not_taken(page: Page, method: str) -> None:
+    assert page.ask("mallory", 10, method)[0] == 403
+    assert page.held == {}
+
+
+def test_a_file_of_unknown_length_is_not_taken(page: Page) -> None:
+    status, why = page.ask("ann", 3, length=False)
+    assert status == 411 and "Content-Length" in why
+
+
+def test_a_file_may_always_be_removed(page: Page) -> None:
+    assert page.ask("mallory", 0, "DELETE")[0] == 204
+
+
+def test_files_that_come_at_once_count_together(page: Page) -> None:
+    async def three() -> list[int]:
+        return [status for status, _ in await asyncio.gather(*(page.asked("ann", 400) for _ in range(3)))]
+
+    assert sorted(asyncio.run(three())) == [204, 204, 413]
+    page.held.clear()
+    assert page.ask("ann", 1000)[0] == 204
