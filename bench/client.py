@@ -31,7 +31,7 @@ ROUNDS, WARM_UP, FOLDER = 15, 2, 200
 
 WAIT_FOR_PICTURE = """() => {
     const marked = () => document.querySelector('img[alt^="The photo with 1 marked face"]')
-        ?? document.querySelector(".st-key-faces-in-photo [data-testid^=stBidi] > div")?.shadowRoot
+        ?? document.querySelector(".st-key-faces-in-photo [data-testid=stBidiComponentIsolated]")?.shadowRoot
             ?.querySelector('img[alt^="The photo with 1 marked face"]');
     const before = marked()?.src;
     let started;

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 import streamlit as st
 
 from client import giving, metrics, overview, results, session, showing, video_page, words
-from client.api import Answer, EmotionClient, ServiceError
+from client.api import Answer, EmotionClient, ImageRefused, ServiceError
 from client.components.live import live_camera
 from client.concurrency import bounded_map
 from client.giving import Source
-from client.photos import prepare
 from client.results import Outcome
 from client.samples import example
-from emotion.contract import DETAILS, STANDARD, Detail
+from emotion.contract import DETAILS, IMAGE_TOO_LARGE, STANDARD, Detail
 
 
 def show() -> None:
@@ -110,23 +109,32 @@ def _send(new: Sequence[Source]) -> None:
     """Send the photos that were not answered yet, a bounded number at once."""
     if not new:
         return
-    outcomes, configuration = session.outcomes(), session.configuration()
+    outcomes, history, configuration = session.outcomes(), session.history(), session.configuration()
     client = session.client(configuration)
-    progress = st.progress(0.0, "Looking …")
-    answered = bounded_map(lambda source: _look(client, source), new, configuration.concurrency)
-    for done, (source, outcome) in enumerate(answered, start=1):
+
+    def look(source: Source) -> None:
+        # Where further photos come in meanwhile, the page is drawn anew before this one's turn comes below.
+        outcome = _look(client, source)
         outcomes[source.key] = outcome
         if isinstance(outcome.answer, Answer):
-            session.history().append(outcome.answer)
-        progress.progress(done / len(new), f"{done} of {len(new)} photos")
+            history.append(outcome.answer)
+
+    progress = st.progress(0.0, "Looking …")
+    before, total = len(outcomes), len(outcomes) + len(new)
+    expected = max(total, st.session_state.get("expected", 0))
+    for done, _ in enumerate(bounded_map(look, new, configuration.concurrency), start=before + 1):
+        progress.progress(done / expected, f"{done} of {expected} photos")
     progress.empty()
 
 
 def _look(client: EmotionClient, source: Source) -> Outcome:
     """Runs in a thread of its own, where Streamlit's functions cannot be used."""
-    photo = prepare(source.name, source.data)
+    photo = source.given.photo()
+    answer: Answer | ServiceError
     try:
-        answer: Answer | ServiceError = client.analyse(photo.data, source.detail)
+        if photo.is_too_large:
+            raise ImageRefused(IMAGE_TOO_LARGE.code, words.of_size(photo))
+        answer = client.analyse(photo.data, source.detail)
     except ServiceError as error:
         answer = error
     metrics.record(answer)

@@ -1,9 +1,10 @@
 """What the page says when a photo is not read."""
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from tests.conftest import photo_bytes
+from tests.conftest import encoded, photo_bytes
 from tests.unit.local_service import Service
 from tests.unit.pages import APP, button, numbered, read, switch, texts, upload, upload_one
 
@@ -79,3 +80,12 @@ def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monke
     upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
     assert page.warning[0].value.startswith(r"- 2\.jpg\: there is no room\; at most 2 photos")
     assert len(page.session_state["photos"]) == 2
+
+
+def test_a_picture_of_too_many_pixels_is_refused_without_being_sent(
+    page: AppTest, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("client.photos.MAX_PIXELS", 10_000)
+    upload_one(page, encoded(Image.new("L", (200, 100))), "drawing.png")
+    assert "This picture is 200×100" in page.error[0].value
+    assert service.requests == 0
