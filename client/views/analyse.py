@@ -13,6 +13,9 @@ from client.results import Outcome
 from client.samples import example
 from emotion.contract import DETAILS, IMAGE_TOO_LARGE, STANDARD, Detail
 
+FEW = 4
+"""Photos that are answered before anything else is drawn."""
+
 
 def show() -> None:
     """The page: with photos of one's own their results, before that what the service does with a sample."""
@@ -64,7 +67,14 @@ def _own_photos() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Read the expressions in a photo", width="content")
         st.button("Clear everything", icon=":material/delete:", on_click=session.clear)
-    with st.expander("More photos, samples and settings", icon=":material/add:", key=session.fresh_key("controls")):
+    controls = st.container()
+    if len(session.photos()) - len(session.outcomes()) <= FEW:
+        # Drawn first, the controls would take time in the browser that the answer is waited for.
+        _analyse(giving.sources(st.session_state.get("detail", STANDARD)))
+    with (
+        controls,
+        st.expander("More photos, samples and settings", icon=":material/add:", key=session.fresh_key("controls")),
+    ):
         left, right = st.columns([3, 2], gap="large")
         with left:
             giving.ways_to_give()
@@ -120,8 +130,7 @@ def _send(new: Sequence[Source]) -> None:
             history.append(outcome.answer)
 
     progress = st.progress(0.0, "Looking …")
-    before, total = len(outcomes), len(outcomes) + len(new)
-    expected = max(total, st.session_state.get("expected", 0))
+    before, expected = len(outcomes), max(session.expected(), len(outcomes) + len(new))
     for done, _ in enumerate(bounded_map(look, new, configuration.concurrency), start=before + 1):
         progress.progress(done / expected, f"{done} of {expected} photos")
     progress.empty()
