@@ -25,6 +25,7 @@ class Given:
         self._data = data
         self._photo: Photo | None = None
         self._own = 0
+        self._made = threading.Lock()
         with _lock:
             _all.add(self)
 
@@ -35,12 +36,13 @@ class Given:
 
     def photo(self) -> Photo:
         """It, ready to send."""
-        if self._photo is None:
-            with _turns:
-                photo = prepare(self.name, self._data)
-            own = len(photo.original) if photo.original is not photo.data else 0
-            with _lock:
-                if sum(each._own for each in _all) + own > MOST_OWN:
-                    photo, own = replace(photo, original=b""), 0
-                self._photo, self._own, self._data = photo, own, b""
-        return self._photo
+        with self._made:
+            if self._photo is None:
+                with _turns:
+                    photo = prepare(self.name, self._data)
+                own = len(photo.original) if photo.original is not photo.data else 0
+                with _lock:
+                    if sum(each._own for each in _all) + own > MOST_OWN:
+                        photo, own = replace(photo, original=b""), 0
+                    self._photo, self._own, self._data = photo, own, b""
+            return self._photo

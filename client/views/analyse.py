@@ -1,6 +1,7 @@
 """Upload, paste or take photos; see each face with its emotion."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import streamlit as st
 
@@ -131,8 +132,10 @@ def _send(new: Sequence[Source]) -> None:
 
     progress = st.progress(0.0, "Looking …")
     before, expected = len(outcomes), max(session.expected(), len(outcomes) + len(new))
-    for done, _ in enumerate(bounded_map(look, new, configuration.concurrency), start=before + 1):
-        progress.progress(done / expected, f"{done} of {expected} photos")
+    # Closed in any case: what is under way ends before the page is drawn anew, and is not sent again.
+    with closing(bounded_map(look, new, configuration.concurrency)) as answered:
+        for done, _ in enumerate(answered, start=before + 1):
+            progress.progress(done / expected, f"{done} of {expected} photos")
     progress.empty()
 
 

@@ -1,6 +1,7 @@
 """What the page's server holds of people's photos."""
 
 import gc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -35,3 +36,10 @@ def test_a_photo_is_made_ready_once(smiling: Image.Image) -> None:
     assert photo.size == len(data)
     assert photo.photo() is photo.photo()
     assert photo.size == len(data), "sent as it is, so it is held once"
+
+
+def test_threads_that_ask_at_once_get_the_same_photo(smiling: Image.Image) -> None:
+    photo = Given("a.jpg", encoded(smiling.resize((3000, 3000)), "JPEG"))
+    with ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: photo.photo(), range(4)))
+    assert all(each is made[0] for each in made) and made[0].thumbnail is not None
