@@ -59,7 +59,7 @@ def add_photo(name: str, data: bytes) -> bool:
 
 def expect(count: int) -> None:
     """So many more files are on their way from the browser."""
-    st.session_state.expected = len(photos()) + count
+    st.session_state["expected"] = len(photos()) + count
 
 
 def expected() -> int:

@@ -84,8 +84,10 @@ def test_work_is_kept_on_other_pages_and_in_other_ways_of_giving_photos(page: Ap
 
 def test_everything_is_cleared_at_once(page: AppTest) -> None:
     upload_one(page, photo_bytes("smiling"))
+    page.slider[0].set_value(60).run()
     button(page, "Clear everything").click().run()
     assert not page.exception
+    assert page.slider[0].value == 40, "choices are forgotten too"
     assert not page.session_state["photos"] and not page.session_state["outcomes"]
     assert "an example" in texts(page)
     assert page.file_uploader, "the notice stays acknowledged"

@@ -5,7 +5,7 @@ from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from tests.conftest import encoded, photo_bytes
-from tests.unit.local_service import Service
+from tests.unit.local_service import Service, analysis, face
 from tests.unit.pages import APP, button, numbered, read, switch, texts, upload, upload_one
 
 REFUSALS = {
@@ -73,6 +73,17 @@ def test_all_that_failed_is_tried_again_at_once(page: AppTest, service: Service)
     assert "could not be read" not in texts(page)
     assert service.requests == 6, "those that were read are not sent again"
     assert list(page.dataframe[0].value["expressions"]) == ["happy"] * 4
+
+
+def test_what_was_refused_for_good_is_not_sent_again_with_the_rest(page: AppTest, service: Service) -> None:
+    service.answer(*REFUSALS["broken"])
+    upload_one(page, photo_bytes("smiling"))
+    service.answer(200, analysis(face()))
+    service.busy = 1
+    upload_one(page, photo_bytes("serious"), "other.jpg")
+    button(page, "Try 1 again").click().run()
+    assert service.requests == 3
+    assert "1 of 2 photos could not be read." in texts(page)
 
 
 def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
