@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from client.photos import Photo, prepare
 
-MOST_OWN = 250_000_000
+MOST_OWN = 150_000_000
 """Bytes of all people's own files that are kept where something smaller was sent. They are needed for annotated
 pictures at their own size alone; once they are this many, further photos are kept as they were sent."""
 

@@ -54,7 +54,6 @@ def sources(detail: Detail) -> list[Source]:
 
 def remove(photo: str) -> None:
     """Take the photo with this `id` off the page."""
-    session.expect(0)
     if photo in session.photos():
         del session.photos()[photo]
     else:
@@ -100,10 +99,7 @@ def _own_photos() -> None:
         st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
     else:
         key, said = session.fresh_key("uploader"), bool(st.session_state.get("said of files"))
-        cleared = st.session_state.get("cleared", 0)
-        watch_uploader(
-            key, SUFFIXES, LARGEST_FILE * 2**20, said=said, cleared=cleared, tell=_say, expect=session.expect
-        )
+        watch_uploader(key, SUFFIXES, LARGEST_FILE * 2**20, said=said, tell=_say)
         st.file_uploader(
             "JPEG, HEIC, PNG, WebP, GIF, AVIF, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
             type=SUFFIXES,
@@ -180,7 +176,6 @@ def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:
             elif not session.add_photo(photo, content):
                 said.append(f"{photo}: {_no_room()}")
     if said:
-        session.expect(0)  # of those that were counted, some do not come
         _say([*st.session_state.get("said of files", []), *said])
     session.renew()
 

@@ -57,17 +57,6 @@ def add_photo(name: str, data: bytes) -> bool:
     return True
 
 
-def expect(count: int) -> None:
-    """So many more files are on their way from the browser."""
-    st.session_state["expected"] = len(photos()) + count
-
-
-def expected() -> int:
-    """How many photos there will be when all have come that are on their way."""
-    count: int = st.session_state.get("expected", 0)
-    return max(count, len(photos()))
-
-
 def lives(session: str) -> bool:
     """Whether the tab of the Streamlit session with this id is still open."""
     return runtime.exists() and runtime.get_instance().is_active_session(session)
@@ -113,13 +102,11 @@ def renew() -> None:
 
 def clear() -> None:
     """Forget photos, answers, timings and choices; that the notice was acknowledged stays."""
-    state = st.session_state
-    kept = {name: state.get(name, 0) + 1 for name in ("renewed", "cleared")}
-    kept["acknowledged"] = state.get("acknowledged", False)
-    if "video" in state:
-        state.video.put_away()
-    state.clear()
-    state.update(kept)
+    renewed, acknowledged = st.session_state.get("renewed", 0), st.session_state.get("acknowledged", False)
+    if "video" in st.session_state:
+        st.session_state.video.put_away()
+    st.session_state.clear()
+    st.session_state.update(renewed=renewed + 1, acknowledged=acknowledged)
 
 
 def outcomes() -> dict[str, Outcome]:

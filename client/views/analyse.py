@@ -124,18 +124,17 @@ def _send(new: Sequence[Source]) -> None:
     client = session.client(configuration)
 
     def look(source: Source) -> None:
-        # Where further photos come in meanwhile, the page is drawn anew before this one's turn comes below.
+        # Kept here and not below, where the page may be drawn anew before this one's turn comes.
         outcome = _look(client, source)
         outcomes[source.key] = outcome
         if isinstance(outcome.answer, Answer):
             history.append(outcome.answer)
 
     progress = st.progress(0.0, "Looking …")
-    before, expected = len(outcomes), max(session.expected(), len(outcomes) + len(new))
     # Closed in any case: what is under way ends before the page is drawn anew, and is not sent again.
     with closing(bounded_map(look, new, configuration.concurrency)) as answered:
-        for done, _ in enumerate(answered, start=before + 1):
-            progress.progress(done / expected, f"{done} of {expected} photos")
+        for done, _ in enumerate(answered, start=1):
+            progress.progress(done / len(new), f"{done} of {len(new)} photos")
     progress.empty()
 
 

@@ -350,17 +350,3 @@ def test_12_clear(tab: Page) -> None:
     expect(tab.get_by_role("list", name="Photos")).to_have_count(0)
     expect(tab.get_by_role("button", name="I understand")).to_have_count(0)
     screenshot(tab, "12-cleared")
-
-
-def test_12_clear_while_photos_are_on_their_way(tab: Page, tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number:02}.jpg" for number in range(40)]
-    for path in paths:
-        path.write_bytes((SAMPLES / "Both.jpg").read_bytes())
-    choose(tab, *paths)
-    tab.get_by_role("button", name="Clear everything").click()
-    expect(tab.get_by_text("an example, read beforehand")).to_be_visible()
-    settled(tab)
-    choose(tab, paths[0])
-    expect(cards(tab)).to_have_count(2)
-    settled(tab)
-    expect(tab.get_by_role("list", name="Photos")).to_have_count(0)

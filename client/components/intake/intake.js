@@ -2,52 +2,30 @@
 
 const UPLOADER = '[data-testid="stFileUploaderDropzone"]';
 
-// Files that travel together: the page's server holds them until it has made them smaller.
-const PORTION = 8;
-
 let pasted = 0;
-let waiting = []; // files that are still to travel
-let handedTo; // the uploader's input that got the last ones; the page makes a new one when it has taken them
-let cleared; // how often everything was cleared when they were given
 
 export default function ({ data, parentElement, setTriggerValue }) {
   parentElement.stopWatching?.(); // called anew, as after a change of the theme, with the former listeners still there
 
   function take(files) {
-    const input = uploader();
+    const input = document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
     if (!files.length || !input) return;
     const said = [];
-    const taken = [];
+    const taken = new DataTransfer();
     for (const file of files) {
       const reason = refusal(file, data);
       if (reason) said.push(`${file.name}: ${reason}`);
-      else taken.push(file);
+      else taken.items.add(file);
     }
-    waiting.push(...taken);
-    cleared = data.cleared;
-    if (taken.length) hand(input);
-    else input.value = "";
-    // The page keeps what was said until other files are given, and counts how many are to come.
+    if (taken.files.length) {
+      input.files = taken.files;
+      const handed = new Event("change", { bubbles: true });
+      handed.isHanded = true;
+      input.dispatchEvent(handed);
+    } else input.value = "";
+    // The page keeps what was said until other files are given.
     if (said.length || data.said) setTriggerValue("said", said);
-    if (waiting.length) setTriggerValue("coming", waiting.length);
   }
-
-  function hand(input) {
-    const portion = new DataTransfer();
-    for (const file of waiting.splice(0, PORTION)) portion.items.add(file);
-    input.files = portion.files;
-    handedTo = input;
-    const handed = new Event("change", { bubbles: true });
-    handed.isHanded = true;
-    input.dispatchEvent(handed);
-  }
-
-  if (cleared !== data.cleared) waiting = [];
-  let next = requestAnimationFrame(function hand_on() {
-    const input = uploader();
-    if (waiting.length && input && input !== handedTo) hand(input);
-    else if (waiting.length) next = requestAnimationFrame(hand_on);
-  });
 
   // Streamlit calls the dropzone a presentation and names it; a reader is told of a group of that name.
   let frame = requestAnimationFrame(function name() {
@@ -77,14 +55,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const ways = [["change", changed], ["drop", dropped], ["paste", paste]];
   for (const [name, listener] of ways) document.addEventListener(name, listener, { capture: true });
   parentElement.stopWatching = () => {
-    [frame, next].forEach(cancelAnimationFrame);
+    cancelAnimationFrame(frame);
     ways.forEach(([name, listener]) => document.removeEventListener(name, listener, { capture: true }));
   };
   return parentElement.stopWatching;
-}
-
-function uploader() {
-  return document.querySelector('[data-testid="stFileUploaderDropzoneInput"]');
 }
 
 /** Why a file is not taken, or nothing. */
