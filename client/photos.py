@@ -36,7 +36,7 @@ READ = (*AS_THEY_ARE, "GIF", "AVIF", "HEIF")
 """Pillow's names of the kinds of files that the service reads, and of all that the page does: what the service does not
 read is sent as JPEG."""
 
-SUFFIXES = (*contract.SUFFIXES, ".gif", ".avif", ".heic", ".heif")
+SUFFIXES = (*contract.SUFFIXES, ".gif", ".avif", ".heic")
 """How the names of files of these kinds end, in lower case."""
 
 MOST_SHOWN = 2_000_000
