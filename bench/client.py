@@ -1,43 +1,107 @@
 """What the client adds: `python -m bench.client`, or `make bench-client`.
 
 The page in real headless Chromium, from choosing a file to its annotated picture, and the batch command's throughput
-next to that of the load generator of `bench.load`, both against one real TorchServe.
+next to that of the load generator of `bench.load`, all against one real service. With `--against`, the page of another
+checkout, with its own service, is visited by turns with this one, so that what else the machine does falls on both.
 """
 
 import argparse
 import shutil
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import psutil
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from bench.load import Request, saturate
 from bench.service import one_face
 from client.api import EmotionClient
 from client.batch import CONCURRENCY, analyse_folder
 from serving.addresses import Addresses
-from serving.page import page
+from serving.page import page, wait_until_up
+from serving.processes import running
 from serving.server import serving
 
 PHOTOS = {"1 Mpx": (1152, 864), "12 Mpx": (4000, 3000)}
-ROUNDS, FOLDER = 15, 200
+ROUNDS, WARM_UP, FOLDER = 15, 2, 200
+
+WAIT_FOR_PICTURE = """() => {
+    const marked = () => document.querySelector('img[alt^="The photo with 1 marked face"]')
+        ?? document.querySelector(".st-key-faces-in-photo [data-testid=stBidiComponentIsolated]")?.shadowRoot
+            ?.querySelector('img[alt^="The photo with 1 marked face"]');
+    const before = marked()?.src;
+    let started;
+    window.addEventListener("change", () => { started ??= performance.now(); }, { capture: true });
+    window.annotated = new Promise((resolve) => {
+        const look = () => {
+            const picture = marked();
+            if (picture && picture.src !== before && picture.complete && picture.naturalWidth)
+                requestAnimationFrame(() => resolve(performance.now() - started));
+            else requestAnimationFrame(look);
+        };
+        look();
+    });
+}"""
+"""The page shows a sample before. Before version 2.2 the boxes were drawn into the picture; since then its component
+draws both at once."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="photos of each size on the page")
+    parser.add_argument(
+        "--against", type=Path, help="root of a checkout before 2.2, with its model archive built; only the page then"
+    )
+    add_ports(parser)
     arguments = parser.parse_args()
-    addresses = Addresses(18080, 18081, 18082, 18084, 18085)
-    with serving(addresses) as service:
+    with ExitStack() as others:
+        pages: dict[str, str] = {}
+        if arguments.against:
+            pages["theirs"] = others.enter_context(their_page(arguments.against.resolve(), arguments.ports + 10))
+        addresses, _, pages["page"] = others.enter_context(service_and_page(arguments.ports))
+        if not arguments.against:
+            bench_batch(addresses)
+        with browser() as chromium:
+            bench_page(chromium, pages, arguments.rounds)
+
+
+def add_ports(parser: argparse.ArgumentParser) -> None:
+    """The option that says where what is measured listens."""
+    parser.add_argument("--ports", type=int, default=18080, help="the first of those that are used")
+
+
+@contextmanager
+def service_and_page(ports: int) -> Iterator[tuple[Addresses, int, str]]:
+    """The service and the page, ready: their addresses, the page's process and its address; `ports`: the first one."""
+    addresses, port = Addresses(*(ports + each for each in (0, 1, 2, 4, 5))), ports + 6
+    with serving(addresses) as service, page(port, addresses) as process:
         service.wait_until_ready()
-        bench_batch(addresses)
-        with page(18501, addresses) as process:
-            bench_page("http://127.0.0.1:18501", arguments.rounds)
-            held = psutil.Process(process.pid).memory_full_info().uss / 2**20
-            print(f"the page's process holds {held:.0f} MiB after that")
+        yield addresses, process.pid, f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def their_page(root: Path, ports: int) -> Iterator[str]:
+    """The address of the page of another checkout, with its service; before version 2.2 there was no door."""
+    names, port = ("inference", "management", "metrics"), ports + 3
+    options = [word for number, name in enumerate(names) for word in (f"--{name}-port", str(ports + number))]
+    command = [sys.executable, "-m", "serving.run", *options, "--page-port", str(port)]
+    with running(command, folder=root) as process:
+        wait_until_up(process, port, timeout=120)
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def browser() -> Iterator[Browser]:
+    """Chromium without a window."""
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or shutil.which("google-chrome")
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield chromium
+        chromium.close()
 
 
 def bench_batch(addresses: Addresses) -> None:
@@ -57,52 +121,44 @@ def bench_batch(addresses: Addresses) -> None:
     print(f"client.batch, {FOLDER} photos: {rate:.1f} a second, {rate / best:.0%} of that")
 
 
-def bench_page(url: str, rounds: int) -> None:
-    """Seconds from choosing a file to its annotated picture, measured inside the browser."""
-    with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
-        path = shutil.which("chromium") or shutil.which("google-chrome")
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        for name, (width, height) in PHOTOS.items():
+def bench_page(chromium: Browser, pages: dict[str, str], rounds: int) -> None:
+    """Seconds from choosing a file to its annotated picture, measured inside the browser; `pages`: their addresses."""
+    with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
+        for size, (width, height) in PHOTOS.items():
             photo = Path(scratch) / f"{width}.jpg"
             photo.write_bytes(one_face(width, height))
-            times = [choose_and_wait(browser, url, photo) for _ in range(rounds + 2)][2:]
-            size = photo.stat().st_size / 1e6
-            print(
-                f"page, {name} photo of {size:.1f} MB: median {statistics.median(times):.0f} ms, "
-                f"slowest {max(times):.0f} ms of {rounds}"
-            )
-        browser.close()
+            times: dict[str, list[float]] = {name: [] for name in pages}
+            for _ in range(rounds + WARM_UP):
+                for name, url in pages.items():
+                    times[name].append(choose_and_wait(chromium, url, photo))
+            for name, measured in times.items():
+                kept = measured[WARM_UP:]
+                print(
+                    f"{name}, {size} photo of {photo.stat().st_size / 1e6:.1f} MB: median "
+                    f"{statistics.median(kept):.0f} ms, slowest {max(kept):.0f} ms of {rounds}"
+                )
+            if "theirs" in times:
+                middle = {name: statistics.median(measured[WARM_UP:]) for name, measured in times.items()}
+                print(f"{size}: {middle['page'] / middle['theirs']:.2f} times theirs", flush=True)
 
 
-def choose_and_wait(browser: Browser, url: str, photo: Path) -> float:
+def choose_and_wait(chromium: Browser, url: str, photo: Path) -> float:
     """Milliseconds from choosing `photo` in a fresh tab until its annotated picture is there."""
-    tab = browser.new_page(viewport={"width": 1280, "height": 900})
-    tab.goto(url)
-    tab.get_by_role("button", name="I understand").click()
-    tab.get_by_text("choose them, drop them here").wait_for()
-    tab.wait_for_load_state("networkidle")
-    tab.evaluate(
-        """() => {
-            const started = {};
-            const begin = () => { started.at = performance.now(); };
-            window.addEventListener("change", begin, { once: true, capture: true });
-            window.annotated = new Promise((resolve) => {
-                const look = () => {
-                    const part = document.querySelector(".st-key-faces-in-photo [data-testid^=stBidi] > div");
-                    const root = part?.shadowRoot;
-                    const picture = root?.querySelector('img[alt^="The photo with 1 marked face"]');
-                    const drawn = picture?.complete && picture.naturalWidth && root.querySelector(".face");
-                    if (drawn) resolve(performance.now() - started.at);
-                    else requestAnimationFrame(look);
-                };
-                look();
-            });
-        }"""
-    )
+    tab = chromium.new_page(viewport={"width": 1280, "height": 900})
+    open_uploader(tab, url)
+    tab.evaluate(WAIT_FOR_PICTURE)
     tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(photo)
     milliseconds: float = tab.evaluate("window.annotated")
     tab.close()
     return milliseconds
+
+
+def open_uploader(tab: Page, url: str) -> None:
+    """The page, quiet, with its notice acknowledged."""
+    tab.goto(url)
+    tab.get_by_role("button", name="I understand").click()
+    tab.get_by_text("choose them, drop them here").wait_for()
+    tab.wait_for_load_state("networkidle")
 
 
 if __name__ == "__main__":

@@ -8,12 +8,13 @@ from pathlib import Path
 
 from streamlit.web import cli
 
-from client import forgetting, metrics, settings
+from client import forgetting, memory, metrics, settings
 
 APP = Path(__file__).with_name("served.py")
 
 
 def main() -> None:
+    memory.return_at_once()
     try:
         ours = settings.from_environment()
         port = ours.metrics_port

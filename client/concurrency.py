@@ -1,7 +1,7 @@
 """Work on a bounded number of things at once."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import islice
 from typing import TypeVar
@@ -10,11 +10,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def bounded_map(function: Callable[[Item], Result], items: Iterable[Item], bound: int) -> Iterator[tuple[Item, Result]]:
+def bounded_map(
+    function: Callable[[Item], Result], items: Iterable[Item], bound: int
+) -> Generator[tuple[Item, Result]]:
     """Each item with its `function(item)`, in the order of completion; at most `bound` are under way.
 
     Items are taken from the iterable only when there is room for them. After the first exception of `function` no
-    further item is begun; it is raised here, once all that was under way has ended and its results are yielded.
+    further item is begun; it is raised here, once all that was under way has ended and its results are yielded. Closing
+    the generator waits for what is under way.
     """
     queue = iter(items)
     running: dict[Future[Result], Item] = {}

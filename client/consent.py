@@ -14,7 +14,7 @@ NOTICE = (
 )
 
 WHAT_HAPPENS = """\
-1. Your browser sends it to this page's server, which makes it smaller if it is larger than 2,048 pixels and drops its
+1. Your browser sends it to this page's server, which makes it smaller if it is larger than 2,000 pixels and drops its
    metadata, such as where it was taken. Only a file that the page cannot read goes on unchanged, for the service to say
    what is wrong with it.
 2. The page's server sends it to the emotion service, which finds the faces, reads them and forgets them. The service

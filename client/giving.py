@@ -10,6 +10,7 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from client import consent, photos, session
 from client.components.intake import watch_uploader
+from client.given import Given
 from client.samples import samples
 from client.unpacking import photos_in
 from client.words import plain
@@ -32,8 +33,7 @@ class Source:
     """A photo that the user gave or chose, and how closely to look at it; `id` is the photo's in the session."""
 
     id: str
-    name: str
-    data: bytes
+    given: Given
     detail: Detail
 
     @property
@@ -44,12 +44,12 @@ class Source:
 
 def sources(detail: Detail) -> list[Source]:
     """The user's own photos, whichever way they came, then the chosen sample."""
-    own = [Source(key, photo.name, photo.data, detail) for key, photo in session.photos().items()]
+    own = [Source(key, photo, detail) for key, photo in session.photos().items()]
     title = session.sample()
     if title is None:
         return own
     path = samples()[title].path
-    return [*own, Source(title, path.name, path.read_bytes(), detail)]
+    return [*own, Source(title, Given(path.name, path.read_bytes()), detail)]
 
 
 def remove(photo: str) -> None:
@@ -101,7 +101,7 @@ def _own_photos() -> None:
         key, said = session.fresh_key("uploader"), bool(st.session_state.get("said of files"))
         watch_uploader(key, SUFFIXES, LARGEST_FILE * 2**20, said=said, tell=_say)
         st.file_uploader(
-            "JPEG, PNG, WebP, GIF, AVIF, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
+            "JPEG, HEIC, PNG, WebP, GIF, AVIF, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
             type=SUFFIXES,
             accept_multiple_files=True,
             max_upload_size=LARGEST_FILE,

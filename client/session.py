@@ -7,13 +7,13 @@ own: one that is set into the session's state is lost when an upload interrupts 
 import uuid
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import streamlit as st
 from streamlit import runtime
 
 from client import settings
 from client.api import Answer, EmotionClient
+from client.given import Given
 from client.results import Outcome
 from client.settings import Settings
 
@@ -39,14 +39,6 @@ def client(chosen: Settings) -> EmotionClient:
     return EmotionClient(chosen.server, chosen.timeout, retries=chosen.retries, token=chosen.token)
 
 
-@dataclass(frozen=True)
-class Given:
-    """A photo's file as the user gave it."""
-
-    name: str
-    data: bytes
-
-
 def photos() -> dict[str, Given]:
     """The user's own photos by a name unique in the session, in the order in which they came.
 
@@ -59,7 +51,7 @@ def photos() -> dict[str, Given]:
 def add_photo(name: str, data: bytes) -> bool:
     """Whether there was room for one more photo."""
     held = photos()
-    if len(held) >= MOST_PHOTOS or sum(len(each.data) for each in held.values()) + len(data) > MOST_BYTES:
+    if len(held) >= MOST_PHOTOS or sum(each.size for each in held.values()) + len(data) > MOST_BYTES:
         return False
     held[uuid.uuid4().hex] = Given(name, data)
     return True

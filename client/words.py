@@ -7,7 +7,7 @@ from client.api import ServiceError
 from client.photos import Photo
 from client.report import Report
 from client.results import UNCERTAIN, shown_emotion, why_unreliable
-from emotion.contract import Analysis, Face
+from emotion.contract import MAX_PIXELS, Analysis, Face
 
 RUNNER_UP = 0.2
 """The share from which on the second most probable emotion is named."""
@@ -62,11 +62,20 @@ def of_answer(analysis: Analysis, photo: Photo) -> str:
     remarks = []
     if photo.first_of_several:
         remarks.append("Only the first picture in this file was read.")
+    if photo.scale < 1 and not photo.original:
+        remarks.append("There was no room for your own file; the annotated picture will be smaller than your photo.")
     if analysis.turned:
         remarks.append(f"The faces were read with the photo turned: {TURNS[analysis.turned]}.")
     if analysis.left_out:
         remarks.append(f"{analysis.left_out} smaller faces were found and not read.")
     return " ".join(remarks)
+
+
+def of_size(photo: Photo) -> str:
+    """Why a photo that `is_too_large` is not read."""
+    width, height = photo.size or (0, 0)
+    most = MAX_PIXELS // 10**6
+    return f"this picture is {width}×{height}, {width * height / 1e6:.0f} megapixels; at most {most} can be read"
 
 
 REFUSED = {

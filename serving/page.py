@@ -21,7 +21,7 @@ def page(port: int, addresses: Addresses) -> Iterator[subprocess.Popen[bytes]]:
     """
     check_port("page", port)
     with running(_command(port), _environment(addresses), ROOT) as process:
-        _wait_until_up(process, port)
+        wait_until_up(process, port)
         yield process
 
 
@@ -35,7 +35,8 @@ def _environment(addresses: Addresses) -> dict[str, str]:
     return os.environ | {"EMOTION_SERVER": addresses.url}
 
 
-def _wait_until_up(process: subprocess.Popen[bytes], port: int, timeout: float = 60.0) -> None:
+def wait_until_up(process: subprocess.Popen[bytes], port: int, timeout: float = 60.0) -> None:
+    """Return once the page of `process` answers at `port`; raises `ServerFailed`."""
     deadline = time.monotonic() + timeout
     while process.poll() is None and time.monotonic() < deadline:
         try:

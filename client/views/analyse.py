@@ -1,18 +1,22 @@
 """Upload, paste or take photos; see each face with its emotion."""
 
 from collections.abc import Sequence
+from contextlib import closing
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from client import giving, metrics, overview, results, session, showing, video_page, words
-from client.api import Answer, EmotionClient, ServiceError
+from client.api import Answer, EmotionClient, ImageRefused, ServiceError
 from client.components.live import live_camera
 from client.concurrency import bounded_map
 from client.giving import Source
-from client.photos import prepare
 from client.results import Outcome
 from client.samples import example
-from emotion.contract import DETAILS, STANDARD, Detail
+from emotion.contract import DETAILS, IMAGE_TOO_LARGE, STANDARD, Detail
+
+FEW = 4
+"""Photos that are answered and shown before the controls are drawn, which would take the browser's time meanwhile."""
 
 
 def show() -> None:
@@ -65,15 +69,31 @@ def _own_photos() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Read the expressions in a photo", width="content")
         st.button("Clear everything", icon=":material/delete:", on_click=session.clear)
-    with st.expander("More photos, samples and settings", icon=":material/add:", key=session.fresh_key("controls")):
+    controls = st.container()
+    many = len(session.photos()) - len(session.outcomes()) > FEW
+    if many:
+        _controls(controls)
+    _results()
+    if not many:
+        _controls(controls)
+
+
+def _controls(place: DeltaGenerator) -> None:
+    with place, st.expander("More photos, samples and settings", icon=":material/add:", key=session.fresh_key("more")):
         left, right = st.columns([3, 2], gap="large")
         with left:
             giving.ways_to_give()
             giving.sample_pictures()
         with right:
-            threshold, detail = _threshold(), _detail()
+            _threshold()
+            _detail()
+
+
+def _results() -> None:
+    """By the settings as they stand in the session: their widgets may be drawn later."""
+    threshold = st.session_state.get("threshold", round(results.THRESHOLD * 100)) / 100
     giving.say_of_files()
-    sources = giving.sources(detail)
+    sources = giving.sources(st.session_state.get("detail", STANDARD))
     ids, outcomes = [source.id for source in sources], _analyse(sources)
     at, every = session.shown_at(ids), overview.entries(ids, outcomes, threshold)
     if len(every) > 1:
@@ -110,23 +130,32 @@ def _send(new: Sequence[Source]) -> None:
     """Send the photos that were not answered yet, a bounded number at once."""
     if not new:
         return
-    outcomes, configuration = session.outcomes(), session.configuration()
+    outcomes, history, configuration = session.outcomes(), session.history(), session.configuration()
     client = session.client(configuration)
-    progress = st.progress(0.0, "Looking …")
-    answered = bounded_map(lambda source: _look(client, source), new, configuration.concurrency)
-    for done, (source, outcome) in enumerate(answered, start=1):
+
+    def look(source: Source) -> None:
+        # Kept here and not below, where the page may be drawn anew before this one's turn comes.
+        outcome = _look(client, source)
         outcomes[source.key] = outcome
         if isinstance(outcome.answer, Answer):
-            session.history().append(outcome.answer)
-        progress.progress(done / len(new), f"{done} of {len(new)} photos")
+            history.append(outcome.answer)
+
+    progress = st.progress(0.0, "Looking …")
+    # Closed in any case: what is under way ends before the page is drawn anew, and is not sent again.
+    with closing(bounded_map(look, new, configuration.concurrency)) as answered:
+        for done, _ in enumerate(answered, start=1):
+            progress.progress(done / len(new), f"{done} of {len(new)} photos")
     progress.empty()
 
 
 def _look(client: EmotionClient, source: Source) -> Outcome:
     """Runs in a thread of its own, where Streamlit's functions cannot be used."""
-    photo = prepare(source.name, source.data)
+    photo = source.given.photo()
+    answer: Answer | ServiceError
     try:
-        answer: Answer | ServiceError = client.analyse(photo.data, source.detail)
+        if photo.is_too_large:
+            raise ImageRefused(IMAGE_TOO_LARGE.code, words.of_size(photo))
+        answer = client.analyse(photo.data, source.detail)
     except ServiceError as error:
         answer = error
     metrics.record(answer)

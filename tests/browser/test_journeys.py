@@ -7,6 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
+import pillow_heif
 import pytest
 from PIL import Image, ImageOps
 from playwright.sync_api import BrowserContext, Locator, Page, expect
@@ -25,6 +26,8 @@ from tests.browser.conftest import (
     violations,
 )
 from tests.conftest import ROOT, encoded, photo_bytes
+
+pillow_heif.register_heif_opener()
 
 SAMPLES = ROOT / "client" / "samples"
 
@@ -284,6 +287,7 @@ def test_9_service_restarted(tab: Page, service: Service) -> None:
 def test_10_formats(tab: Page, tmp_path: Path) -> None:
     face = Image.open(io.BytesIO(photo_bytes("smiling"))).convert("RGB")
     files = {f"photo.{kind.lower()}": encoded(face, kind) for kind in ("JPEG", "PNG", "WEBP", "AVIF")}
+    files["IMG_1.HEIC"] = encoded(face, "HEIF")
     files["moving.gif"] = encoded(face, "GIF", save_all=True, append_images=[ImageOps.mirror(face)])
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as archive:
@@ -293,7 +297,7 @@ def test_10_formats(tab: Page, tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     choose(tab, *(tmp_path / name for name in files))
-    expect(tab.get_by_text("6 photos · 6 faces")).to_be_visible()
+    expect(tab.get_by_text("7 photos · 7 faces")).to_be_visible()
     for said in ("notes.txt: this is no photo that can be read here.", "empty.jpg: this file is empty."):
         expect(tab.get_by_text(said)).to_be_visible()
     expect(tab.get_by_text("damaged.zip: this file is damaged.")).to_be_visible()

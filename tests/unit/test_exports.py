@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -27,10 +28,10 @@ def answer(*faces: dict[str, object], **more: object) -> Answer:
 @pytest.fixture
 def outcomes(smiling: Image.Image) -> list[Outcome]:
     small = prepare("a, b.jpg", photo_bytes("serious"))
-    large = prepare("large.jpg", encoded(smiling.resize((4096, 4096)), "JPEG"))
+    large = prepare("large.jpg", encoded(smiling.resize((4000, 4000)), "JPEG"))
     return [
         Outcome(small, answer(face("sad"), face("happy", 0.45))),
-        Outcome(large, answer(face("sad"), image={"width": 2048, "height": 2048})),
+        Outcome(large, answer(face("sad"), image={"width": 2000, "height": 2000})),
         Outcome(prepare("bad.jpg", b"x"), ImageRefused("truncated_image", "ends early")),
         Outcome(small, answer()),
     ]
@@ -49,7 +50,7 @@ def test_csv_has_a_row_a_face_and_says_all_that_was_seen(outcomes: list[Outcome]
     ]
     for column in ("x", "y", "width", "height", "left_eye_x", "nose_y"):
         assert float(rows[2][column]) == pytest.approx(2 * float(rows[0][column])), column
-    assert (rows[2]["image_width"], rows[2]["image_height"]) == ("4096", "4096")
+    assert (rows[2]["image_width"], rows[2]["image_height"]) == ("4000", "4000")
     assert (rows[0]["model"], rows[4]["model"]) == ("emotion 1.0.0", "emotion 1.0.0")
     assert (rows[0]["detect_ms"], rows[0]["round_trip_ms"], rows[0]["detection_confidence"]) == ("12.0", "30.0", "0.9")
     assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1)
@@ -63,7 +64,7 @@ def test_json_has_the_apis_own_shape(outcomes: list[Outcome]) -> None:
     assert Analysis.model_validate(first) == sent.analysis, "an answer of the API can be read from it"
     assert [each["uncertain"] for each in first["faces"]] == [False, True]
     assert first["uncertain_below"] == THRESHOLD
-    assert large["image"] == {"width": 4096, "height": 4096}
+    assert large["image"] == {"width": 4000, "height": 4000}
     (one,) = outcomes[1].faces
     assert large["faces"][0]["box"]["x"] == 2 * one.box.x
     assert large["faces"][0]["landmarks"]["nose"] == [2 * at for at in one.landmarks.nose]
@@ -73,8 +74,8 @@ def test_json_has_the_apis_own_shape(outcomes: list[Outcome]) -> None:
 
 def test_the_annotated_picture_is_ones_own_photo_at_its_own_size(outcomes: list[Outcome], smiling: Image.Image) -> None:
     picture = Image.open(io.BytesIO(annotated(outcomes[1], THRESHOLD)))
-    assert (picture.format, picture.size, annotated_name(outcomes[1])) == ("JPEG", (4096, 4096), "large-emotions.jpg")
-    drawn, own = np.asarray(picture, dtype=int), np.asarray(smiling.resize((4096, 4096)), dtype=int)
+    assert (picture.format, picture.size, annotated_name(outcomes[1])) == ("JPEG", (4000, 4000), "large-emotions.jpg")
+    drawn, own = np.asarray(picture, dtype=int), np.asarray(smiling.resize((4000, 4000)), dtype=int)
     (one,) = outcomes[1].faces
     edge = np.s_[round(2 * (one.box.y + one.box.height / 2)), round(2 * one.box.x) + 4]
     assert np.abs(drawn[edge] - own[edge]).max() > 40, "the box"
@@ -84,8 +85,16 @@ def test_the_annotated_picture_is_ones_own_photo_at_its_own_size(outcomes: list[
 
 def test_a_photo_too_large_to_decode_whole_is_drawn_as_it_was_sent() -> None:
     photo = prepare("huge.jpg", encoded(Image.new("L", (6000, 4200)), "JPEG"))
-    outcome = Outcome(photo, answer(face(), image={"width": 2048, "height": 1434}))
-    assert Image.open(io.BytesIO(annotated(outcome, 0))).size == (2048, 1434)
+    outcome = Outcome(photo, answer(face(), image={"width": 2000, "height": 1400}))
+    assert Image.open(io.BytesIO(annotated(outcome, 0))).size == (2000, 1400)
+
+
+def test_without_ones_own_file_boxes_are_still_in_its_pixels(outcomes: list[Outcome]) -> None:
+    """The page lets go of people's own files where they are too many."""
+    kept = outcomes[1]
+    thinned = replace(kept, photo=replace(kept.photo, original=b""))
+    assert to_csv([thinned], THRESHOLD) == to_csv([kept], THRESHOLD)
+    assert Image.open(io.BytesIO(annotated(thinned, THRESHOLD))).size == (2000, 2000)
 
 
 def test_everything_is_in_one_zip(outcomes: list[Outcome]) -> None:
@@ -97,4 +106,4 @@ def test_everything_is_in_one_zip(outcomes: list[Outcome]) -> None:
         ]
         assert archive.namelist() == names
         assert archive.read("emotions.csv") == to_csv(outcomes, THRESHOLD)
-        assert Image.open(io.BytesIO(archive.read("002-large-emotions.jpg"))).size == (4096, 4096)
+        assert Image.open(io.BytesIO(archive.read("002-large-emotions.jpg"))).size == (4000, 4000)

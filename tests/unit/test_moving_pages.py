@@ -13,20 +13,17 @@ from client.watching import Watched
 from tests.conftest import ROOT
 from tests.unit.clips import clip, shown, sound, still
 from tests.unit.local_service import Service, analysis, face
-from tests.unit.test_pages import counted, texts
+from tests.unit.pages import counted, texts
 
 APP = ROOT / "client" / "app.py"
 VIDEO = clip(shown([(still("red", (640, 480)), 3.0)]))
 
 
 @pytest.fixture
-def page(service: Service, monkeypatch: pytest.MonkeyPatch) -> AppTest:
-    """The page, the notice acknowledged."""
-    monkeypatch.setenv("EMOTION_SERVER", service.url)
-    monkeypatch.setenv("EMOTION_RETRIES", "0")
+def page(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> AppTest:
+    """The page, the notice acknowledged, in a tab that is open."""
     monkeypatch.setattr(session, "lives", lambda _: True)
-    page = AppTest.from_file(str(APP), default_timeout=30).run()
-    return page.button[0].click().run()
+    return page
 
 
 def way(page: AppTest, name: str) -> AppTest:

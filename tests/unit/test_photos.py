@@ -122,12 +122,51 @@ def test_what_would_be_decoded_whole_is_not_decoded_beyond_the_services_bound(
 
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", decoded)
     photo = prepare("large", data)
-    assert (photo.data, photo.thumbnail) == (data, None)
+    assert (photo.data, photo.thumbnail, photo.is_too_large) == (data, None, True)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "HEIF"])
+def test_other_kinds_have_the_same_bound(smiling: Image.Image, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = encoded(smiling, kind)
+    monkeypatch.setattr("client.photos.MAX_PIXELS", smiling.width * smiling.height - 1)
+    for plugin in ("PIL.AvifImagePlugin.AvifImageFile", "pillow_heif.as_plugin.HeifImageFile"):
+        monkeypatch.setattr(f"{plugin}.load", lambda _: pytest.fail("decoded"))
+    assert prepare("large", data).is_too_large
+
+
+def test_a_phones_jpeg_is_decoded_at_half_its_size(smiling: Image.Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a quarter of the memory, which the page's server has for everybody."""
+    decoded = []
+    load = Image.Image.thumbnail
+
+    def seen(image: Image.Image, *arguments: object, **more: object) -> None:
+        decoded.append(image.size)
+        load(image, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Image.Image, "thumbnail", seen)
+    photo = prepare("phone.jpg", encoded(smiling.resize((4032, 3024)), "JPEG"))
+    assert decoded[0] == (2016, 1512)
+    assert photo.picture().size == (LARGEST_SIDE, LARGEST_SIDE * 3 // 4)
+
+
+def test_a_heic_of_a_phone_is_sent_upright_and_without_its_metadata(smiling: Image.Image) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    exif.get_ifd(0x8825)[1] = "N"  # where it was taken
+    exif[0x010F] = "a camera"
+    data = encoded(smiling.crop((0, 0, 300, 200)), "HEIF", exif=exif.tobytes())  # turned as phones do it: by irot
+    assert b"a camera" in data
+    photo = prepare("IMG_1.HEIC", data)
+    sent = Image.open(io.BytesIO(photo.data))
+    assert (sent.format, sent.size, photo.size, photo.scale) == ("JPEG", (200, 300), (200, 300), 1.0)
+    assert not sent.getexif() and b"a camera" not in photo.data
+    assert photo.own_picture().size == (200, 300)
+    assert prepare("cut.heic", data[: len(data) // 2]).thumbnail is None
 
 
 def test_a_large_transparent_picture_is_shrunk_onto_white() -> None:
     photo = prepare("clear.png", encoded(Image.new("RGBA", (3000, 1500), (0, 0, 0, 0))))
-    assert photo.picture().size == (2048, 1024)
+    assert photo.picture().size == (2000, 1000)
     assert photo.picture().getpixel((1000, 500)) == (255, 255, 255)
 
 
@@ -138,7 +177,7 @@ def test_what_cannot_be_read_is_left_to_the_service(data: bytes) -> None:
     assert photo.thumbnail is None
 
 
-@pytest.mark.parametrize("kind", ["GIF", "AVIF"])
+@pytest.mark.parametrize("kind", ["GIF", "AVIF", "HEIF"])
 def test_kinds_that_the_service_does_not_read_are_sent_as_jpeg(smiling: Image.Image, kind: str) -> None:
     photo = prepare("other", encoded(smiling, kind))
     assert Image.open(io.BytesIO(photo.data)).format == "JPEG"
