@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from contextlib import closing
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from client import giving, metrics, overview, results, session, showing, video_page, words
 from client.api import Answer, EmotionClient, ImageRefused, ServiceError
@@ -14,9 +13,6 @@ from client.giving import Source
 from client.results import Outcome
 from client.samples import example
 from emotion.contract import DETAILS, IMAGE_TOO_LARGE, STANDARD, Detail
-
-FEW = 4
-"""Photos that are answered and shown before the controls are drawn, which would take the browser's time meanwhile."""
 
 
 def show() -> None:
@@ -69,31 +65,15 @@ def _own_photos() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Read the expressions in a photo", width="content")
         st.button("Clear everything", icon=":material/delete:", on_click=session.clear)
-    controls = st.container()
-    many = len(session.photos()) - len(session.outcomes()) > FEW
-    if many:
-        _controls(controls)
-    _results()
-    if not many:
-        _controls(controls)
-
-
-def _controls(place: DeltaGenerator) -> None:
-    with place, st.expander("More photos, samples and settings", icon=":material/add:", key=session.fresh_key("more")):
+    with st.expander("More photos, samples and settings", icon=":material/add:", key=session.fresh_key("controls")):
         left, right = st.columns([3, 2], gap="large")
         with left:
             giving.ways_to_give()
             giving.sample_pictures()
         with right:
-            _threshold()
-            _detail()
-
-
-def _results() -> None:
-    """By the settings as they stand in the session: their widgets may be drawn later."""
-    threshold = st.session_state.get("threshold", round(results.THRESHOLD * 100)) / 100
+            threshold, detail = _threshold(), _detail()
     giving.say_of_files()
-    sources = giving.sources(st.session_state.get("detail", STANDARD))
+    sources = giving.sources(detail)
     ids, outcomes = [source.id for source in sources], _analyse(sources)
     at, every = session.shown_at(ids), overview.entries(ids, outcomes, threshold)
     if len(every) > 1:
