@@ -76,9 +76,11 @@ class Memory:
 
         watcher = threading.Thread(target=look)
         watcher.start()
-        yield
-        done.set()
-        watcher.join()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
 
     def settled(self) -> float:
         """Once it has not fallen for two seconds."""

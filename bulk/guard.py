@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
@@ -35,6 +35,8 @@ class Guard:
         self._make, self._limit = make, limit
         # Sending waits until the other process has taken what came before, and must not wait for one that hangs.
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="send")
+        self._sent: Future[None] = Future()
+        self._sent.set_result(None)
         self.version = ""
         self._start()
 
@@ -45,13 +47,17 @@ class Guard:
         when the process cannot even be started: that is no photo's fault.
         """
         sent: deque[Photos] = deque()
-        for photos in calls:
-            self._send(photos)
-            sent.append(photos)
-            if len(sent) == 2:
+        try:
+            for photos in calls:
+                self._send(photos)
+                sent.append(photos)
+                if len(sent) == 2:
+                    yield self._next_answer(sent)
+            while sent:
                 yield self._next_answer(sent)
-        while sent:
-            yield self._next_answer(sent)
+        finally:
+            if sent:  # nobody waits for these answers any more, and nobody shall take them for others
+                self._restart()
 
     def _next_answer(self, sent: deque[Photos]) -> list[list[Row]]:
         """The answer to the first of the calls that were sent, which is taken off them."""
@@ -82,7 +88,8 @@ class Guard:
         """Ends the process."""
         self._process.kill()
         self._process.wait()
-        self._sender.submit(self._connection.close).result()  # once what is being sent has failed
+        wait([self._sent])  # it has failed by now
+        self._connection.close()
 
     def __del__(self) -> None:
         if hasattr(self, "_process"):
@@ -90,7 +97,7 @@ class Guard:
 
     def _send(self, photos: Photos) -> None:
         # Whether it arrives is seen by its answer.
-        self._sender.submit(self._connection.send, photos)
+        self._sent = self._sender.submit(self._connection.send, photos)
 
     def _receive(self) -> list[list[Row]]:
         if not self._connection.poll(self._limit):

@@ -10,11 +10,20 @@ MOST_OWN = 150_000_000
 """Bytes of all people's own files that are kept where something smaller was sent. They are needed for annotated
 pictures at their own size alone; once they are this many, further photos are kept as they were sent."""
 
+MOST_HELD = 500_000_000
+"""Bytes of all people's photos together."""
+
 _lock = threading.Lock()
 _all: "weakref.WeakSet[Given]" = weakref.WeakSet()
 
 _turns = threading.BoundedSemaphore(2)
 """A photo that is decoded takes ten to thirty times its file."""
+
+
+def held() -> int:
+    """Bytes of all photos that people gave and have not removed."""
+    with _lock:
+        return sum(each.size for each in _all)
 
 
 class Given:

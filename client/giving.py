@@ -10,7 +10,7 @@ from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from client import consent, photos, session
 from client.components.intake import watch_uploader
-from client.given import Given
+from client.given import MOST_HELD, Given
 from client.samples import samples
 from client.unpacking import photos_in
 from client.words import plain
@@ -190,7 +190,10 @@ def taken(upload: UploadedFile) -> bytes:
 
 def _no_room() -> str:
     most = f"{session.MOST_PHOTOS} photos and {session.MOST_BYTES // 10**6} MB"
-    return f"there is no room; at most {most} at a time. Clear everything or remove some first."
+    return (
+        f"there is no room; at most {most} at a time, and {MOST_HELD // 10**6} MB of all people. "
+        "Clear everything or remove some first, or try again later."
+    )
 
 
 def _say(lines: list[str]) -> None:

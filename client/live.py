@@ -77,8 +77,9 @@ def ticket() -> str:
     context = get_script_run_ctx()
     if context is None:
         raise RuntimeError("there is a ticket only for a page's session")
-    for old in [ticket for ticket, owner in _sessions.items() if not session.lives(owner)]:
-        _sessions.pop(old, None)
+    for old, owner in list(_sessions.items()):  # a copy: other sessions' threads add theirs
+        if not session.lives(owner):
+            _sessions.pop(old, None)
     kept: str = st.session_state.setdefault("ticket", secrets.token_urlsafe(24))
     _sessions[kept] = context.session_id
     return kept

@@ -139,7 +139,7 @@ def _shrunk(image: Image.Image, side: int) -> Image.Image:
     """The image, upright and in RGB, its longest side at most `side` pixels; `image` itself may be shrunk."""
     # JPEG can be decoded at a half, a quarter or an eighth of its size, which is much faster.
     longest = max(image.size)
-    image.draft(None, (image.width * side // longest, image.height * side // longest))
+    image.draft(None, (max(image.width * side // longest, 1), max(image.height * side // longest, 1)))
     if image.mode in SHRINKABLE:  # before anything copies all its pixels
         image.thumbnail((side, side), Image.Resampling.BILINEAR, reducing_gap=2.0)
     upright = _in_rgb(ImageOps.exif_transpose(image))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import streamlit as st
 from streamlit import runtime
 
-from client import settings
+from client import given, settings
 from client.api import Answer, EmotionClient
 from client.given import Given
 from client.results import Outcome
@@ -51,7 +51,8 @@ def photos() -> dict[str, Given]:
 def add_photo(name: str, data: bytes) -> bool:
     """Whether there was room for one more photo."""
     held = photos()
-    if len(held) >= MOST_PHOTOS or sum(each.size for each in held.values()) + len(data) > MOST_BYTES:
+    full = len(held) >= MOST_PHOTOS or sum(each.size for each in held.values()) + len(data) > MOST_BYTES
+    if full or given.held() + len(data) > given.MOST_HELD:
         return False
     held[uuid.uuid4().hex] = Given(name, data)
     return True

@@ -4,6 +4,8 @@ Its route takes any file for any open session, whether or not a page asked for o
 bound on their number, and holds all in memory.
 """
 
+import threading
+
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -20,17 +22,24 @@ MOST_BYTES = 600_000_000
 """Of all sessions together, those that are under way included: what arrives is held twice for a moment, and the page's
 pod has 2 GiB."""
 
-_welcome: set[str] = set()
-"""Sessions whose user acknowledged the notice."""
+MOST_SESSIONS = 10_000
+"""That are remembered; one that was forgotten is welcome again when its page is next drawn."""
+
+_welcome: dict[str, None] = {}
+"""Sessions whose user acknowledged the notice, the oldest first. They stay welcome when their tab is cut off for a
+moment; of one that has ended Streamlit takes nothing."""
+_lock = threading.Lock()
 
 
 def welcome() -> None:
     """From now on files of this session are taken, as long as it lasts."""
-    for gone in [each for each in _welcome if not session.lives(each)]:
-        _welcome.discard(gone)
     context = get_script_run_ctx()
-    if context is not None:
-        _welcome.add(context.session_id)
+    if context is None:
+        return
+    with _lock:
+        _welcome[context.session_id] = None
+        while len(_welcome) > MOST_SESSIONS:
+            del _welcome[next(iter(_welcome))]
 
 
 class BoundedUploads:
@@ -46,7 +55,9 @@ class BoundedUploads:
             await self.app(scope, receive, send)
             return
         owner = scope["path"].partition(ROUTE)[2].partition("/")[0]
-        length = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        # With both, the length says nothing of what comes (RFC 9112, 6.3).
+        length = "" if "transfer-encoding" in headers else headers.get("content-length", "")
         refused = self._refusal(owner, length)
         if refused:
             status, why = refused
@@ -56,9 +67,9 @@ class BoundedUploads:
         try:
             await self.app(scope, receive, send)
         finally:
-            self._coming[owner] -= int(length)
-            if not self._coming[owner]:
-                del self._coming[owner]
+            left = self._coming.pop(owner, 0) - int(length)
+            if left > 0:
+                self._coming[owner] = left
 
     def _refusal(self, owner: str, length: str) -> tuple[int, str] | None:
         """Status and reason, if there is one."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from client.api import ServiceError
-from client.photos import Photo
+from client.photos import MOST_PIXELS, Photo
 from client.report import Report
 from client.results import UNCERTAIN, shown_emotion, why_unreliable
 from emotion.contract import MAX_PIXELS, Analysis, Face
@@ -74,8 +74,8 @@ def of_answer(analysis: Analysis, photo: Photo) -> str:
 def of_size(photo: Photo) -> str:
     """Why a photo that `is_too_large` is not read."""
     width, height = photo.size or (0, 0)
-    most = MAX_PIXELS // 10**6
-    return f"this picture is {width}×{height}, {width * height / 1e6:.0f} megapixels; at most {most} can be read"
+    most = f"at most {MAX_PIXELS // 10**6} can be read, of a JPEG that is not progressive {MOST_PIXELS // 10**6}"
+    return f"this picture is {width}×{height}, {width * height / 1e6:.0f} megapixels; {most}"
 
 
 REFUSED = {

@@ -2,19 +2,20 @@
 
 A decoder also animates, inflates comments and reads on where a file contradicts itself, and a file made for that
 crashes it, or costs it minutes or gigabytes. What is rebuilt here has one header, one picture and nothing else; what
-its decoding may cost is bounded. Nothing is decoded, and a file is read once, from its beginning to its end.
+its decoding may cost is bounded. A file is read once, from its beginning to its end, and nothing of it is decoded but
+that the pixels of a PNG are unpacked (`emotion.png`).
 
 HEIC and AVIF are not read. Their pictures are put together from tiles, layers and references between boxes, which no
 reading of this kind takes apart and bounds, and their decoders are large, with a history of writing beyond memory:
-libheif and libde265 (what `pillow-heif` brings) as well as those of AV1. A worker must not end by a photo, so whoever
-has such a file converts it before it is sent, where a crash is one user's.
+libheif and libde265 (what `pillow-heif` brings) as well as those of AV1. A worker must not end by a photo. The page
+converts such files before it sends them (`client/photos.py`; SECURITY.md says what that means for it).
 """
 
 import re
 import zlib
 
 from emotion import png
-from emotion.contract import MAX_PIXELS, MAX_SIDE, MAX_UNCOMPRESSED
+from emotion.contract import MAX_PIXELS, MAX_SIDE, MAX_UNCOMPRESSED, MIN_SIDE
 from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -113,7 +114,7 @@ def _to_unpack(data: bytes | bytearray, transparent: bool) -> bool:
         raise InvalidImage("the PNG file has no known colour type")
     channels = 4 if transparent else _PNG_CHANNELS[colour_type]
     size = width * height * channels * depth // 8
-    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE or min(width, height) < MIN_SIDE:
         return False
     if size > MAX_UNCOMPRESSED:
         raise ImageTooLarge(

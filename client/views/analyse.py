@@ -131,11 +131,10 @@ def _send(new: Sequence[Source]) -> None:
 def _look(client: EmotionClient, source: Source) -> Outcome:
     """Runs in a thread of its own, where Streamlit's functions cannot be used."""
     photo = source.given.photo()
-    answer: Answer | ServiceError
+    if photo.is_too_large:
+        return Outcome(photo, ImageRefused(IMAGE_TOO_LARGE.code, words.of_size(photo)))
     try:
-        if photo.is_too_large:
-            raise ImageRefused(IMAGE_TOO_LARGE.code, words.of_size(photo))
-        answer = client.analyse(photo.data, source.detail)
+        answer: Answer | ServiceError = client.analyse(photo.data, source.detail)
     except ServiceError as error:
         answer = error
     metrics.record(answer)

@@ -55,6 +55,14 @@ def test_a_call_larger_than_any_buffer_behind_one_that_hangs_is_answered() -> No
     assert [rows[0]["outcome"] for answer in found for rows in answer] == ["timed_out", "ok"]
 
 
+def test_an_answer_that_nobody_waited_for_is_not_taken_for_another_ones() -> None:
+    with contextlib.closing(Guard(make)) as guard:
+        answers = guard.answers([[(name, b"")] for name in "abc"])
+        next(answers)
+        del answers
+        assert [rows for (rows,) in guard.answers([[("d", b"")]])] == [[{"photo": "d", "outcome": "ok"}]]
+
+
 def test_the_next_call_is_taken_while_one_is_at_work() -> None:
     taken = []
     with contextlib.closing(Guard(make)) as guard:

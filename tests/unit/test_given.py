@@ -4,9 +4,10 @@ import gc
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import streamlit as st
 from PIL import Image
 
-from client import given
+from client import given, session
 from client.given import Given
 from tests.conftest import encoded
 
@@ -43,3 +44,14 @@ def test_threads_that_ask_at_once_get_the_same_photo(smiling: Image.Image) -> No
     with ThreadPoolExecutor(4) as pool:
         made = list(pool.map(lambda _: photo.photo(), range(4)))
     assert all(each is made[0] for each in made) and made[0].thumbnail is not None
+
+
+def test_all_people_together_give_only_so_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(st, "session_state", {})
+    monkeypatch.setattr(given, "MOST_HELD", 1000)
+    others = Given("other.jpg", bytes(600))
+    assert session.add_photo("first.jpg", bytes(300))
+    assert not session.add_photo("second.jpg", bytes(101))
+    del others
+    gc.collect()
+    assert session.add_photo("second.jpg", bytes(101)), "what somebody cleared makes room"

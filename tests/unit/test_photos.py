@@ -149,6 +149,12 @@ def test_a_phones_jpeg_is_decoded_at_half_its_size(smiling: Image.Image, monkeyp
     assert photo.picture().size == (LARGEST_SIDE, LARGEST_SIDE * 3 // 4)
 
 
+@pytest.mark.parametrize("size", [(400, 2), (3000, 1), (1, 3000)])
+def test_a_picture_that_is_hardly_more_than_a_line_is_made_ready(size: tuple[int, int]) -> None:
+    photo = prepare("line.jpg", encoded(Image.new("RGB", size), "JPEG"))
+    assert photo.thumbnail is not None and photo.size == size
+
+
 def test_a_heic_of_a_phone_is_sent_upright_and_without_its_metadata(smiling: Image.Image) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -1,6 +1,7 @@
 """The bounds on files that the page's server holds, around a route that takes anything."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -23,11 +24,26 @@ class Page:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    def ask(self, owner: str, size: int, method: str = "PUT", *, length: bool = True) -> tuple[int, str]:
-        """Status and text."""
-        return asyncio.run(self.asked(owner, size, method, length))
+    def ask(
+        self,
+        owner: str,
+        size: int,
+        method: str = "PUT",
+        *,
+        length: bool = True,
+        more: Sequence[tuple[bytes, bytes]] = (),
+    ) -> tuple[int, str]:
+        """Status and text; `more`: headers."""
+        return asyncio.run(self.asked(owner, size, method, length, more))
 
-    async def asked(self, owner: str, size: int, method: str = "PUT", length: bool = True) -> tuple[int, str]:
+    async def asked(
+        self,
+        owner: str,
+        size: int,
+        method: str = "PUT",
+        length: bool = True,
+        more: Sequence[tuple[bytes, bytes]] = (),
+    ) -> tuple[int, str]:
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
@@ -37,7 +53,7 @@ class Page:
         async def send(message: Any) -> None:
             sent.append(message)
 
-        headers = [(b"content-length", str(size).encode())] * length
+        headers = [*[(b"content-length", str(size).encode())] * length, *more]
         path = f"/base/_stcore/upload_file/{owner}/1"
         await self.bounded({"type": "http", "method": method, "path": path, "headers": headers}, receive, send)
         return sent[0]["status"], sent[1]["body"].decode()
@@ -47,7 +63,7 @@ class Page:
 def page(monkeypatch: pytest.MonkeyPatch) -> Page:
     page = Page()
     monkeypatch.setattr(uploads, "_held", lambda: page.held)
-    monkeypatch.setattr(uploads, "_welcome", {"ann", "bob", "eve"})
+    monkeypatch.setattr(uploads, "_welcome", dict.fromkeys(("ann", "bob", "eve")))
     monkeypatch.setattr(session, "MOST_BYTES", 1000)
     monkeypatch.setattr(uploads, "MOST_BYTES", 2500)
     return page
@@ -72,6 +88,22 @@ def test_files_of_who_has_not_acknowledged_the_notice_are_not_taken(page: Page, 
 def test_a_file_of_unknown_length_is_not_taken(page: Page) -> None:
     status, why = page.ask("ann", 3, length=False)
     assert status == 411 and "Content-Length" in why
+
+
+def test_a_length_beside_chunks_is_not_believed(page: Page) -> None:
+    assert page.ask("ann", 3, more=[(b"transfer-encoding", b"chunked")])[0] == 411
+
+
+def test_sessions_stay_welcome_and_the_oldest_of_too_many_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Context:
+        session_id = ""
+
+    monkeypatch.setattr(uploads, "get_script_run_ctx", lambda: Context)
+    monkeypatch.setattr(uploads, "_welcome", {})
+    monkeypatch.setattr(uploads, "MOST_SESSIONS", 2)
+    for Context.session_id in ("ann", "bob", "eve"):
+        uploads.welcome()
+    assert list(uploads._welcome) == ["bob", "eve"]
 
 
 def test_a_file_may_always_be_removed(page: Page) -> None:
