@@ -48,6 +48,26 @@ def test_no_service_mixes_two_versions(both: list[Manifest], track: str) -> None
     assert not labels.items() >= old.items()
 
 
+def test_whatever_chooses_pods_chooses_those_of_one_version(both: list[Manifest]) -> None:
+    """A deployment its own, or the cluster refuses it; policies alone hold for several."""
+    pods = {
+        each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"]
+        for each in both
+        if each["kind"] == "Deployment"
+    }
+    assert len(pods) == 2 + len(TRACKS)
+    for each in both:
+        if each["kind"] in {"Deployment", "Service", "PodDisruptionBudget"}:
+            selector = each["spec"]["selector"]
+            chosen = {
+                name for name, labels in pods.items() if labels.items() >= selector.get("matchLabels", selector).items()
+            }
+            assert chosen == {each["metadata"]["name"].removesuffix("-metrics")}, (
+                each["kind"],
+                each["metadata"]["name"],
+            )
+
+
 @pytest.mark.parametrize("track", TRACKS)
 def test_another_version_scales_as_the_old_one_does(both: list[Manifest], track: str) -> None:
     """Or the comparison would be one of loads."""
