@@ -1,10 +1,12 @@
 """The two edges lead to the same places, with one certificate, with and without sign-in."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
 
+from client.settings import from_environment
 from tests.k8s.manifests import K8S, Manifest, find
 
 HOSTS = ["api.emotion.example.com", "emotion.example.com"]
@@ -51,6 +53,22 @@ def test_the_page_answers_to_the_name_that_the_edge_gives_it(
     ]
     (named,) = (each["value"] for each in container["env"] if each["name"] == "EMOTION_HOSTS")
     assert named == hosts
+
+
+def test_whatever_leads_to_the_page_calls_it_by_a_name_that_it_answers_to(builds: dict[str, list[Manifest]]) -> None:
+    """In every combination; a page without its name would answer 403 to everybody."""
+    called = set()
+    for built in builds.values():
+        pod = find(built, "Deployment", "emotion-client")["spec"]["template"]["spec"]
+        (page,) = pod["containers"]
+        names = from_environment({each["name"]: each.get("value", "") for each in page["env"]}).hosts
+        hosts = {host for host, _, service in backends(built) if service == "emotion-client"}
+        if hosts and "initContainers" in pod:  # where people come back to from the sign-in
+            (back,) = (each for each in sign_in(built)["args"] if each.startswith("--redirect-url="))
+            hosts.add(str(urlsplit(back.partition("=")[2]).hostname))
+        assert hosts <= set(names)
+        called |= hosts
+    assert called == {HOSTS[1]}
 
 
 def test_every_route_belongs_to_a_listener_of_its_host_and_nothing_is_served_in_the_clear(

@@ -48,6 +48,26 @@ def test_no_service_mixes_two_versions(both: list[Manifest], track: str) -> None
     assert not labels.items() >= old.items()
 
 
+def test_whatever_chooses_pods_chooses_those_of_one_version(both: list[Manifest]) -> None:
+    """A deployment its own, or the cluster refuses it; policies alone hold for several."""
+    pods = {
+        each["metadata"]["name"]: each["spec"]["template"]["metadata"]["labels"]
+        for each in both
+        if each["kind"] == "Deployment"
+    }
+    assert len(pods) == 2 + len(TRACKS)
+    for each in both:
+        if each["kind"] in {"Deployment", "Service", "PodDisruptionBudget"}:
+            selector = each["spec"]["selector"]
+            chosen = {
+                name for name, labels in pods.items() if labels.items() >= selector.get("matchLabels", selector).items()
+            }
+            assert chosen == {each["metadata"]["name"].removesuffix("-metrics")}, (
+                each["kind"],
+                each["metadata"]["name"],
+            )
+
+
 @pytest.mark.parametrize("track", TRACKS)
 def test_another_version_scales_as_the_old_one_does(both: list[Manifest], track: str) -> None:
     """Or the comparison would be one of loads."""
@@ -148,6 +168,23 @@ def test_a_canary_that_is_worse_is_told_of(
 
 def test_what_both_suffer_is_no_fault_of_the_new_one(tmp_path: Path) -> None:
     check(tmp_path, photos("", 0.1, 0.1, 1200) | photos("canary", 0.1, 0.1), [(WORSE, "110m", [0.0])], "1m")
+
+
+@pytest.mark.parametrize("worse", TRACKS)
+def test_of_two_other_versions_the_worse_one_is_named(tmp_path: Path, worse: str) -> None:
+    """The alert has its `track`, which says whose photos to take away."""
+    named = 'count(ALERTS{alertname="EmotionVersionWorse", alertstate="firing", track="%s", by="errors"}) or vector(0)'
+    series = photos("", rate=1200)
+    for track in TRACKS:
+        series |= photos(track, failed=0.1 if track == worse else 0.0)
+    samples = [(named % track, "110m", [1.0 if track == worse else 0.0]) for track in TRACKS]
+    check(tmp_path, series, [*samples, (WORSE, "110m", [1.0])], "1m")
+
+
+def test_what_is_to_be_seen_in_two_versions_is_not_put_together(tmp_path: Path) -> None:
+    """One surely is worse, but by too little; the other by enough, if that is no chance."""
+    series = photos("", 0.1, rate=1200) | photos("canary", 0.108, rate=12000) | photos("shadow", 0.13, rate=2)
+    check(tmp_path, series, [(WORSE, "110m", [0.0])], "1m")
 
 
 def test_a_few_photos_are_no_judgement(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import images.engine
+from client.settings import from_environment
 from images.engine import Engine
 from tests.k8s.manifests import K8S, Manifest, build, find
 
@@ -31,7 +32,7 @@ def section(title: str) -> str:
 
 def edits(text: str) -> list[str]:
     """The commands that change files."""
-    return re.findall(r"^sed -i .*$", text, flags=re.MULTILINE)
+    return re.findall(r"^ *(sed -i .*)$", text, flags=re.MULTILINE)
 
 
 def run(copy: Path, *commands: str, **variables: str) -> None:
@@ -137,11 +138,49 @@ def test_a_new_model_leaves_the_page_alone(
     assert "emotion-server:9.9.9" in built and "emotion-client" not in built
 
 
-@pytest.mark.parametrize("name", ["emotion-server", "emotion-client"])
-def test_an_image_can_be_fixed_by_its_digest(copy: Path, name: str) -> None:
-    (edit,) = (each for each in edits(section("By digest, signed and scanned")) if f"name: {name}$" in each)
-    run(copy, edit, digest=DIGEST)
-    assert image(applied(copy), name) == f"registry.example.com/{name}@{DIGEST}"
+@pytest.mark.parametrize("part", ["server", "client"])
+def test_an_image_can_be_fixed_by_its_digest(copy: Path, part: str) -> None:
+    """And again at the next version: the other part's and a canary's images stay as they are."""
+    (edit,) = edits(section("By digest, signed and scanned"))
+    other = {"server": "client", "client": "server"}[part]
+    before = image(applied(copy), f"emotion-{other}")
+    for digest in (DIGEST.replace("ab", "cd"), DIGEST):
+        run(copy, edit, digest=digest, part=part)
+        built = applied(copy)
+        assert image(built, f"emotion-{part}") == f"registry.example.com/emotion-{part}@{digest}"
+        assert image(built, f"emotion-{other}") == before
+    tags = re.findall(r"newTag: (.*)", (copy / "k8s/overlays/prod/kustomization.yaml").read_text(encoding="utf-8"))
+    assert set(tags) == {before.rpartition(":")[2]} and len(tags) == 3
+
+
+def test_what_was_fixed_by_its_digest_can_be_upgraded_and_promoted(copy: Path) -> None:
+    """By a tag, as a model alone and at the end of a canary; a change that reaches nothing would say nothing."""
+    variables = {"NEW": "9.9.9", "prod": "k8s/overlays/prod/kustomization.yaml"}
+    (fix,) = edits(section("By digest, signed and scanned"))
+    promote = edits(section("Another version beside the old one"))[2]
+    for edit in (edits(section("Upgrade and rollback"))[-1], promote):
+        for part in ("server", "client"):
+            run(copy, fix, digest=DIGEST, part=part)
+        run(copy, edit, **variables)
+        built = applied(copy)
+        assert image(built, "emotion-server") == "registry.example.com/emotion-server:9.9.9"
+        assert image(built, "emotion-client") == f"registry.example.com/emotion-client@{DIGEST}"
+
+
+def test_the_page_can_be_given_other_names_than_an_edges(copy: Path) -> None:
+    """In an overlay, after what the edge's component wrote; and whoever calls by them is let in."""
+    (patches,) = re.findall(r"```yaml\n(.*?)```", section("An overlay of your own"), flags=re.DOTALL)
+    overlay = copy / "k8s" / "overlays" / "prod" / "kustomization.yaml"
+    document = yaml.safe_load(overlay.read_text(encoding="utf-8"))
+    document["patches"] += yaml.safe_load(patches)["patches"]
+    overlay.write_text(yaml.safe_dump(document), encoding="utf-8")
+    built = applied(copy)
+    (page,) = find(built, "Deployment", "emotion-client")["spec"]["template"]["spec"]["containers"]
+    (named,) = (each["value"] for each in page["env"] if each["name"] == "EMOTION_HOSTS")
+    names = from_environment({"EMOTION_HOSTS": named}).hosts
+    assert len(names) == 2 and find(built, "Ingress", "emotion-client")["spec"]["rules"][0]["host"] in names
+    rule = find(built, "NetworkPolicy", "emotion-client")["spec"]["ingress"][-1]
+    assert [each["port"] for each in rule["ports"]] == [8501] and rule["from"]
 
 
 def test_tracing_as_the_readme_says_lets_the_server_reach_its_collector(copy: Path) -> None:
