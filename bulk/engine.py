@@ -25,8 +25,8 @@ QUIET = {
     "RAY_task_events_report_interval_ms": "0",
     "RAY_prestart_worker_first_driver": "0",
 }
-"""Ray's settings on one machine: metrics and task events are for a dashboard that is not there and slow the work by a
-tenth; processes that are started before any is needed take memory while the work begins."""
+"""Ray's settings on one machine: metrics and task events are for a dashboard that is not there and slow the work;
+processes that are started before any is needed take memory while the work begins."""
 
 MOST_WORKERS = 10_000
 """Cores that a growing cluster may bring."""

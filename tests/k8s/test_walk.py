@@ -167,14 +167,19 @@ def test_what_was_fixed_by_its_digest_can_be_upgraded_and_promoted(copy: Path) -
         assert image(built, "emotion-client") == f"registry.example.com/emotion-client@{DIGEST}"
 
 
-def test_the_page_can_be_given_other_names_than_an_edges(copy: Path) -> None:
-    """In an overlay, after what the edge's component wrote; and whoever calls by them is let in."""
-    (patches,) = re.findall(r"```yaml\n(.*?)```", section("An overlay of your own"), flags=re.DOTALL)
+def patched(copy: Path, heading: str) -> list[Manifest]:
+    """What prod applies with the patches in the README's section of this heading."""
+    (patches,) = re.findall(r"```yaml\n(.*?)```", section(heading), flags=re.DOTALL)
     overlay = copy / "k8s" / "overlays" / "prod" / "kustomization.yaml"
     document = yaml.safe_load(overlay.read_text(encoding="utf-8"))
     document["patches"] += yaml.safe_load(patches)["patches"]
     overlay.write_text(yaml.safe_dump(document), encoding="utf-8")
-    built = applied(copy)
+    return applied(copy)
+
+
+def test_the_page_can_be_given_other_names_than_an_edges(copy: Path) -> None:
+    """In an overlay, after what the edge's component wrote; and whoever calls by them is let in."""
+    built = patched(copy, "An overlay of your own")
     (page,) = find(built, "Deployment", "emotion-client")["spec"]["template"]["spec"]["containers"]
     (named,) = (each["value"] for each in page["env"] if each["name"] == "EMOTION_HOSTS")
     names = from_environment({"EMOTION_HOSTS": named}).hosts
@@ -184,12 +189,7 @@ def test_the_page_can_be_given_other_names_than_an_edges(copy: Path) -> None:
 
 
 def test_tracing_as_the_readme_says_lets_the_server_reach_its_collector(copy: Path) -> None:
-    (patches,) = re.findall(r"```yaml\n(.*?)```", section("Following one slow photo"), flags=re.DOTALL)
-    overlay = copy / "k8s" / "overlays" / "prod" / "kustomization.yaml"
-    document = yaml.safe_load(overlay.read_text(encoding="utf-8"))
-    document["patches"] += yaml.safe_load(patches)["patches"]
-    overlay.write_text(yaml.safe_dump(document), encoding="utf-8")
-    built = applied(copy)
+    built = patched(copy, "Following one slow photo")
     (server,) = find(built, "Deployment")["spec"]["template"]["spec"]["containers"]
     told = {each["name"]: each.get("value") for each in server["env"]}
     port = int(str(told["OTEL_EXPORTER_OTLP_ENDPOINT"]).rpartition(":")[2])

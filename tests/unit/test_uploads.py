@@ -24,7 +24,11 @@ class Page:
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    def ask(
+    def ask(self, *question: Any, **headers: Any) -> tuple[int, str]:
+        """What `asked` gives."""
+        return asyncio.run(self.asked(*question, **headers))
+
+    async def asked(
         self,
         owner: str,
         size: int,
@@ -33,17 +37,7 @@ class Page:
         length: bool = True,
         more: Sequence[tuple[bytes, bytes]] = (),
     ) -> tuple[int, str]:
-        """Status and text; `more`: headers."""
-        return asyncio.run(self.asked(owner, size, method, length, more))
-
-    async def asked(
-        self,
-        owner: str,
-        size: int,
-        method: str = "PUT",
-        length: bool = True,
-        more: Sequence[tuple[bytes, bytes]] = (),
-    ) -> tuple[int, str]:
+        """Status and text, of a request with its length or without it, and with `more` headers."""
         sent: list[Any] = []
 
         async def receive() -> dict[str, Any]:
