@@ -7,7 +7,7 @@ from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 
-from client import live
+from client import charts, live, memory, timeline  # noqa: F401, for what they bring
 from client.hosts import OwnHosts
 from client.uploads import BoundedUploads
 
@@ -19,3 +19,6 @@ app = st.App(
     routes=[WebSocketRoute(live.path(), live.answer_frames)],
     middleware=[Middleware(OwnHosts), Middleware(BoundedUploads)],
 )
+
+# All that pages need is loaded before anybody visits.
+memory.keep()

@@ -65,11 +65,13 @@ def _own_photos() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         st.title("Read the expressions in a photo", width="content")
         st.button("Clear everything", icon=":material/delete:", on_click=session.clear)
-    with st.expander("More photos, samples and settings", icon=":material/add:", key=session.fresh_key("controls")):
+    label, key = "More photos, samples and settings", session.fresh_key("controls")
+    with st.expander(label, icon=":material/add:", key=key, on_change="rerun") as controls:
         left, right = st.columns([3, 2], gap="large")
         with left:
             giving.ways_to_give()
-            giving.sample_pictures()
+            if controls.open:  # only then, or they would be drawn before the person's own photo
+                giving.sample_pictures()
         with right:
             threshold, detail = _threshold(), _detail()
     giving.say_of_files()

@@ -73,6 +73,10 @@ def test_work_is_kept_on_other_pages_and_in_other_ways_of_giving_photos(page: Ap
     switch(page, "privacy")
     switch(page, "analyse")
     assert read(page) == ["1 · happy 90%"] and page.slider[0].value == 60
+    with pytest.raises(KeyError):
+        sample_button(page, "Grace Hopper")  # not drawn while they are folded away
+    page.session_state[f"controls {page.session_state['renewed']}"] = True
+    page.run()
     sample_button(page, "Grace Hopper").click().run()
     page.button_group[0].set_value("Camera").run()
     switch(page, "service")
