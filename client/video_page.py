@@ -3,7 +3,7 @@
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from client import frames, giving, session, timeline, video, watching
+from client import frames, giving, session, timeline, uploads, video, watching
 from client.api import ServiceError
 from client.results import EMOTIONS, Row, shown_emotion
 from client.video import Moment
@@ -50,17 +50,16 @@ def _give(detail: Detail) -> None:
 
 
 def _begin(key: str, rate: int, detail: Detail) -> None:
-    uploads, context = giving.uploads(key), get_script_run_ctx()
-    if not uploads or context is None:
+    files, context = giving.given_by(key), get_script_run_ctx()
+    if not files or context is None:
         return
     session.renew()
-    upload = uploads[0]
-    data = giving.taken(upload)
-    if not watching.has_room(len(data)):
+    file = uploads.taken(files[0])
+    if not watching.has_room(file.size):
         st.session_state["no room for video"] = True
         return
     configuration = session.configuration()
-    watched = Watched(upload.name, data, rate, context.session_id)
+    watched = Watched(file.name, file.data, rate, context.session_id)
     watched.start(session.client(configuration), configuration.concurrency, detail)
     st.session_state.video = watched
 
