@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
 from client import consent, photos, session, uploads
-from client.components.intake import watch_uploader
+from client.components.intake import Wanted, watch_uploader
 from client.given import MOST_HELD, Given
 from client.samples import samples
 from client.unpacking import photos_in
@@ -97,8 +97,8 @@ def _own_photos() -> None:
         key = session.fresh_key("camera")
         st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
     else:
-        key, said = session.fresh_key("uploader"), bool(st.session_state.get("said of files"))
-        watch_uploader(key, SUFFIXES, LARGEST_FILE * 2**20, said=said, tell=_say)
+        key = session.fresh_key("uploader")
+        watch(key, Wanted("photo", SUFFIXES, LARGEST_FILE * 2**20))
         st.file_uploader(
             f"{', '.join(photos.KINDS)}, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
             type=SUFFIXES,
@@ -108,6 +108,11 @@ def _own_photos() -> None:
             on_change=_keep_uploads,
             args=(key,),
         )
+
+
+def watch(uploader: str, wanted: Wanted) -> None:
+    """Refuse in words what the uploader with this key does not take: `say_of_files` says them."""
+    watch_uploader(uploader, wanted, said=bool(st.session_state.get("said of files")), tell=_say)
 
 
 def sample_pictures() -> None:

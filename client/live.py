@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.web.server.server_util import is_url_from_allowed_origins
 
-from client import metrics, session, settings
+from client import metrics, session, settings, words
 from client.api import EmotionClient, ServiceError
 from client.results import shown_emotion, why_unreliable
 from client.settings import Settings
@@ -154,7 +154,7 @@ async def _answer(client: EmotionClient, tracker: Tracker, wishes: Wishes, frame
         answer = await asyncio.get_running_loop().run_in_executor(_pool, client.analyse, frame, wishes.detail)
     except ServiceError as error:
         metrics.record(error)
-        return {"error": f"{error}. {error.advice}"}
+        return {"error": f"{words.of_error(error)}. {error.advice}"}
     metrics.record(answer)
     return {"people": [_person(each, wishes.threshold) for each in tracker.follow(at, answer.analysis.faces)]}
 

@@ -106,9 +106,11 @@ FAILED = {
 """By `outcome`; the messages name addresses that are nobody's business."""
 
 
-def of_error(error: ServiceError) -> str:
+def of_error(error: Exception) -> str:
     """What went wrong, without a full stop at its end."""
-    message = REFUSED.get(error.code) or FAILED.get(error.outcome) or str(error)
+    message = str(error)
+    if isinstance(error, ServiceError):
+        message = REFUSED.get(error.code) or FAILED.get(error.outcome) or message
     return message[:1].upper() + message[1:]
 
 

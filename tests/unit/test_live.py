@@ -127,6 +127,14 @@ def test_a_frame_that_is_refused_does_not_end_the_camera(opened: Opened, service
         assert socket.ask()["people"] == []
 
 
+def test_where_the_service_is_is_nobodys_business(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", "http://127.0.0.1:9")
+    with opened() as socket:
+        socket.greet()
+        error = socket.ask()["error"]
+    assert error.startswith("There is no connection to the service. ") and "127.0.0.1" not in error
+
+
 @pytest.mark.parametrize(
     "greeting",
     [{"ticket": "another"}, {}, {"ticket": TICKET, "smoothing": -1}, {"ticket": TICKET, "else": 1}, "text"],
