@@ -18,7 +18,12 @@ STYLE = """
   .st-key-first-screen { grid-template: auto 1fr / minmax(0, 2fr) minmax(0, 3fr) }
   .st-key-first-screen > :nth-child(2) { grid-area: 1 / 2 / span 2 }
 }
-@media (max-width: 40rem) { .stMainBlockContainer h1 { font-size: 1.5rem } }
+.st-key-intake { position: absolute } /* it shows nothing, and would take a gap */
+@media (max-width: 40rem) {
+  .stMainBlockContainer h1 { font-size: 1.5rem }
+  .st-key-way button { padding-inline: .4rem } /* four in a row */
+  .st-key-way button p { font-size: .8rem }
+}
 """
 
 

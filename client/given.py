@@ -16,8 +16,10 @@ MOST_HELD = 500_000_000
 _lock = threading.Lock()
 _all: "weakref.WeakSet[Given]" = weakref.WeakSet()
 
-_turns = threading.BoundedSemaphore(2)
-"""A photo that is decoded takes ten to thirty times its file."""
+AT_ONCE = 2
+"""Photos that are decoded at a time: each takes ten to thirty times its file meanwhile."""
+
+_turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 def held() -> int:
@@ -39,9 +41,21 @@ class Given:
             _all.add(self)
 
     @property
+    def data(self) -> bytes:
+        """The file, until the `Photo` is made of it."""
+        return self._data
+
+    @property
     def size(self) -> int:
         """Bytes that are held of it."""
         return len(self._data) if self._photo is None else len(self._photo.data) + self._own
+
+    def rename(self, name: str) -> None:
+        """Call it so."""
+        with self._made:
+            self.name = name
+            if self._photo is not None:
+                self._photo = replace(self._photo, name=name)
 
     def photo(self) -> Photo:
         """It, ready to send."""

@@ -1,15 +1,14 @@
 """Where photos come from: chosen, dropped and pasted files, the camera, and the samples."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
 import streamlit as st
-from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import DeletedFile, UploadedFile
 
-from client import consent, photos, session
-from client.components.intake import watch_uploader
+from client import consent, photos, session, uploads
+from client.components.intake import Wanted, watch_uploader
 from client.given import MOST_HELD, Given
 from client.samples import samples
 from client.unpacking import photos_in
@@ -98,10 +97,10 @@ def _own_photos() -> None:
         key = session.fresh_key("camera")
         st.camera_input("Take a picture", key=key, on_change=_keep_picture, args=(key,))
     else:
-        key, said = session.fresh_key("uploader"), bool(st.session_state.get("said of files"))
-        watch_uploader(key, SUFFIXES, LARGEST_FILE * 2**20, said=said, tell=_say)
+        key = session.fresh_key("uploader")
+        watch(key, Wanted("photo", SUFFIXES, LARGEST_FILE * 2**20))
         st.file_uploader(
-            "JPEG, HEIC, PNG, WebP, GIF, AVIF, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
+            f"{', '.join(photos.KINDS)}, or a ZIP of photos: choose them, drop them here, or paste one anywhere",
             type=SUFFIXES,
             accept_multiple_files=True,
             max_upload_size=LARGEST_FILE,
@@ -109,6 +108,11 @@ def _own_photos() -> None:
             on_change=_keep_uploads,
             args=(key,),
         )
+
+
+def watch(uploader: str, wanted: Wanted) -> None:
+    """Refuse in words what the uploader with this key does not take: `say_of_files` says them."""
+    watch_uploader(uploader, wanted, said=bool(st.session_state.get("said of files")), tell=_say)
 
 
 def sample_pictures() -> None:
@@ -142,17 +146,7 @@ def _pictures_of_samples() -> str:
     )
 
 
-def _keep_uploads(key: str) -> None:
-    if new := uploads(key):
-        _keep([(upload.name, upload) for upload in new])
-
-
-def _keep_picture(key: str) -> None:
-    if new := uploads(key):
-        _keep([("camera.jpg", picture) for picture in new])
-
-
-def uploads(key: str) -> list[UploadedFile]:
+def given_by(key: str) -> list[UploadedFile]:
     """The files in the widget with this key.
 
     A widget that a page did not draw to its end, such as one that was left at once, reports its files again when the
@@ -163,29 +157,44 @@ def uploads(key: str) -> list[UploadedFile]:
     return [each for each in several if isinstance(each, UploadedFile)]
 
 
-def _keep(uploads: list[tuple[str, UploadedFile]]) -> None:
-    """Take files over from Streamlit, which would hold them for as long as the session lasts."""
+def _keep_uploads(key: str) -> None:
+    if new := given_by(key):
+        _keep(map(uploads.taken, new))
+
+
+def _keep_picture(key: str) -> None:
+    for picture in given_by(key):
+        photo = uploads.taken(picture)
+        number = st.session_state["pictures taken"] = st.session_state.get("pictures taken", 0) + 1
+        photo.rename(f"camera-{number}.jpg")
+        _keep([photo])
+
+
+def _keep(files: Iterable[Given]) -> None:
+    """Take what was given, and show the first photo of it. Each of `files` counts from when it is asked for."""
     if not session.photos():
         session.choose_sample(None)  # it was there to try the page
     said: list[str] = []
-    for name, upload in uploads:
-        data = taken(upload)
-        for photo, content in photos_in(name, data) if name.lower().endswith(".zip") else [(name, data)]:
-            if isinstance(content, str):
-                said.append(f"{photo}: {content}")
-            elif not session.add_photo(photo, content):
-                said.append(f"{photo}: {_no_room()}")
+    added: list[str] = []
+    for file in files:
+        for photo in _unpacked(file) if file.name.lower().endswith(".zip") else [file]:
+            if isinstance(photo, str):
+                said.append(photo)
+            elif (kept := session.add_photo(photo)) is None:
+                said.append(f"{photo.name}: {_no_room()}")
+            else:
+                added.append(kept)
+    if added:
+        session.show(added[0])
     if said:
         _say([*st.session_state.get("said of files", []), *said])
     session.renew()
 
 
-def taken(upload: UploadedFile) -> bytes:
-    """A file's bytes, which Streamlit then holds no longer."""
-    context = get_script_run_ctx()
-    if context is not None and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
-        context.uploaded_file_mgr.remove_file(context.session_id, upload.file_id)
-    return upload.getvalue()
+def _unpacked(file: Given) -> Iterator[Given | str]:
+    """The photos in a ZIP file, or what is to be said of them."""
+    for name, content in photos_in(file.name, file.data):
+        yield f"{name}: {content}" if isinstance(content, str) else Given(name, content)
 
 
 def _no_room() -> str:
@@ -206,4 +215,4 @@ def say_of_files() -> None:
     if lines := st.session_state.get("said of files"):
         more = len(lines) - MOST_LINES
         shown = [f"- {plain(line)}" for line in lines[:MOST_LINES]] + ([f"- and {more} more"] if more > 0 else [])
-        st.warning("\n".join(shown))
+        st.warning("\n".join(["Not taken:", "", *shown]), icon=":material/block:")

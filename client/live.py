@@ -21,7 +21,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.web.server.server_util import is_url_from_allowed_origins
 
-from client import metrics, session, settings
+from client import metrics, session, settings, words
 from client.api import EmotionClient, ServiceError
 from client.results import shown_emotion, why_unreliable
 from client.settings import Settings
@@ -31,8 +31,12 @@ from emotion.contract import STANDARD, Detail
 MOST_BYTES = 1_000_000
 """Of a frame; the browser's, at 640 pixels, have a tenth of it."""
 
-MOST_CAMERAS = 16
-"""Of one page at once: each keeps a thread busy."""
+MOST_CAMERAS, MOST_OF_ONE = 16, 2
+"""Of one page at once, since each keeps a thread busy, and of one session: that one person cannot take them all. A
+camera that was started anew may for a moment be a second one."""
+
+PATIENCE = 10.0
+"""Seconds for the greeting."""
 
 TIMEOUT = 3.0
 """Seconds; an answer that takes longer is of no use to a moving picture."""
@@ -43,8 +47,8 @@ REFUSED, TOO_MANY = 4001, 4002
 _pool = ThreadPoolExecutor(MOST_CAMERAS, "camera")
 _sessions: dict[str, str] = {}
 """The Streamlit session of each ticket."""
-_on: set[WebSocket] = set()
-"""The cameras that are on."""
+_on: dict[WebSocket, str] = {}
+"""The session of each camera that is on."""
 metrics.CAMERAS.set_function(lambda: len(_on))
 
 
@@ -93,21 +97,21 @@ async def answer_frames(socket: WebSocket) -> None:
     await socket.accept()
     with contextlib.suppress(WebSocketDisconnect):
         try:
-            greeting = Greeting.model_validate_json(await socket.receive_text())
-        except (ValidationError, KeyError):
+            greeting = Greeting.model_validate_json(await asyncio.wait_for(socket.receive_text(), PATIENCE))
+        except (ValidationError, KeyError, TimeoutError):
             await socket.close(REFUSED)
             return
         owner = _sessions.get(greeting.ticket, "")
         if not session.lives(owner):
             await socket.close(REFUSED)
-        elif len(_on) >= MOST_CAMERAS:
+        elif len(_on) >= MOST_CAMERAS or list(_on.values()).count(owner) >= MOST_OF_ONE:
             await socket.close(TOO_MANY)
         else:
-            _on.add(socket)
+            _on[socket] = owner
             try:
                 await _converse(socket, owner, greeting)
             finally:
-                _on.remove(socket)
+                del _on[socket]
 
 
 def _same_origin(socket: WebSocket) -> bool:
@@ -154,7 +158,7 @@ async def _answer(client: EmotionClient, tracker: Tracker, wishes: Wishes, frame
         answer = await asyncio.get_running_loop().run_in_executor(_pool, client.analyse, frame, wishes.detail)
     except ServiceError as error:
         metrics.record(error)
-        return {"error": f"{error}. {error.advice}"}
+        return {"error": f"{words.of_error(error)}. {error.advice}"}
     metrics.record(answer)
     return {"people": [_person(each, wishes.threshold) for each in tracker.follow(at, answer.analysis.faces)]}
 

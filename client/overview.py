@@ -67,15 +67,18 @@ def turn_pages(every: Sequence[Entry], at: int) -> int | None:
             there = 0 <= to < len(every)
             target = (every[to if there else at].id,)
             st.button(name, icon=f":material/{icon}:", disabled=not there, on_click=session.show, args=target)
-        st.markdown(f"**{entry.number} of {len(every)}** · {words.plain(entry.outcome.photo.name)}", width="content")
+        name = words.plain(words.shortened(entry.outcome.photo.name))
+        st.markdown(f"**{entry.number} of {len(every)}** · {name}", width="content")
         st.space("stretch")
-        others = [None, *(each.id for each in every if each is not entry)]
         names = {each.id: f"{each.number} · {each.outcome.photo.name}" for each in every}
         chosen: str | None = st.selectbox(
             "Compare with another photo",
-            others,
-            format_func=lambda photo: names.get(photo, "Compare with …"),
+            [each.id for each in every if each is not entry],
+            format_func=names.__getitem__,
+            index=None,
+            placeholder="Compare with …",
             key="compared",
+            persist_state="session",
             label_visibility="collapsed",
             width=240,
         )
@@ -116,6 +119,7 @@ def _filter(every: Sequence[Entry]) -> list[str]:
         format_func=lambda kind: f"{kind} · {sum(1 for entry in every if entry.kinds[kind])}",
         selection_mode="multi",
         key="only",
+        persist_state="session",
         help="The number counts photos.",
     )
     return chosen

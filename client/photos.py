@@ -36,8 +36,11 @@ READ = (*AS_THEY_ARE, "GIF", "AVIF", "HEIF")
 """Pillow's names of the kinds of files that the service reads, and of all that the page does: what the service does not
 read is sent as JPEG."""
 
-SUFFIXES = (*contract.SUFFIXES, ".gif", ".avif", ".heic")
+SUFFIXES = (*contract.SUFFIXES, ".gif", ".avif", ".heic", ".heif", ".hif")
 """How the names of files of these kinds end, in lower case."""
+
+KINDS = ("JPEG", "HEIC", "PNG", "WebP", "GIF", "AVIF")
+"""The same as people call them."""
 
 MOST_SHOWN = 2_000_000
 """Bytes of a file that is shown as it is sent; a larger one, often a PNG, is shown as JPEG."""
@@ -54,6 +57,7 @@ class Photo:
     in `data` divided by those of the user's own photo, at most 1. `thumbnail`: a data URL, or None where Pillow cannot
     read the photo or it claims more than `MOST_PIXELS`. `original`: the user's own file, not a copy of it. `size`:
     width and height of the user's own photo when upright. `first_of_several`: whether its file holds more pictures.
+    `is_png`: whether her file is a PNG, which the annotated picture then is too.
     """
 
     name: str
@@ -63,16 +67,12 @@ class Photo:
     original: bytes = b""
     size: tuple[int, int] | None = None
     first_of_several: bool = False
+    is_png: bool = False
 
     @property
     def is_too_large(self) -> bool:
         """Whether it has more pixels than are decoded."""
         return self.thumbnail is None and self.size is not None
-
-    @property
-    def is_png(self) -> bool:
-        """Whether the user's own file is a PNG."""
-        return self.original.startswith(b"\x89PNG")
 
     def to_show(self) -> str:
         """The upright picture as a data URL for a browser; only if there is a `thumbnail`."""
@@ -115,12 +115,12 @@ def prepare(name: str, data: bytes) -> Photo:
             elif image.format not in AS_THEY_ARE or image.getexif() or not HARMLESS.issuperset(image.info):
                 picture, kind = _in_rgb(ImageOps.exif_transpose(image)), "PNG" if image.format == "PNG" else "JPEG"
             else:
-                return Photo(name, data, 1.0, _thumbnail(image), data, size, several)
+                return Photo(name, data, 1.0, _thumbnail(image), data, size, several, image.format == "PNG")
         picture.info.clear()  # Pillow would write it into the new file
         file = io.BytesIO()
         picture.save(file, kind, quality=QUALITY)
         scale = max(picture.size) / max(size)
-        return Photo(name, file.getvalue(), scale, _thumbnail(picture), data, size, several)
+        return Photo(name, file.getvalue(), scale, _thumbnail(picture), data, size, several, image.format == "PNG")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a broken file
         return Photo(name, data, 1.0, None, data)
 

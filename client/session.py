@@ -48,14 +48,15 @@ def photos() -> dict[str, Given]:
     return kept
 
 
-def add_photo(name: str, data: bytes) -> bool:
-    """Whether there was room for one more photo."""
-    held = photos()
-    full = len(held) >= MOST_PHOTOS or sum(each.size for each in held.values()) + len(data) > MOST_BYTES
-    if full or given.held() + len(data) > given.MOST_HELD:
-        return False
-    held[uuid.uuid4().hex] = Given(name, data)
-    return True
+def add_photo(photo: Given) -> str | None:
+    """Keep one more photo; returns its id, or None where there is no room for it."""
+    kept = photos()
+    full = len(kept) >= MOST_PHOTOS or sum(each.size for each in (*kept.values(), photo)) > MOST_BYTES
+    if full or given.held() > given.MOST_HELD:
+        return None
+    key = uuid.uuid4().hex
+    kept[key] = photo
+    return key
 
 
 def lives(session: str) -> bool:

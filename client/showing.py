@@ -64,7 +64,7 @@ def try_all_again(outcomes: Sequence[Outcome]) -> None:
 
 
 def _show_error(error: ServiceError, *, again: bool) -> None:
-    st.error(f"**{words.of_error(error)}.** {error.advice}", icon=":material/block:")
+    st.error(f"**{words.of_error(error)}.** {words.advice(error)}", icon=":material/block:")
     if again and error.passes:
         st.button("Try again", icon=":material/refresh:", on_click=_forget_failures)
 

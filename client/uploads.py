@@ -1,19 +1,24 @@
-"""Bounds on the files that Streamlit takes for its uploaders, before it takes them.
+"""Bounds on the files that Streamlit takes for its uploaders, and what it holds of them until the page is drawn.
 
 Its route takes any file for any open session, whether or not a page asked for one, up to 200 MB each and without a
-bound on their number, and holds all in memory.
+bound on their number, and holds all in memory. The page is drawn when the last of the files that were chosen together
+has come; by then the others, if they are photos, are small enough to be sent on.
 """
 
+import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
-from client import session
+from client import photos, session
+from client.given import AT_ONCE, Given
 
 ROUTE = "/_stcore/upload_file/"
 """Streamlit's, below the page's own base; session and file follow."""
@@ -29,6 +34,14 @@ _welcome: dict[str, None] = {}
 """Sessions whose user acknowledged the notice, the oldest first. They stay welcome when their tab is cut off for a
 moment; of one that has ended Streamlit takes nothing."""
 _lock = threading.Lock()
+
+_pool = ThreadPoolExecutor(AT_ONCE, "photo")
+
+
+class MadeReady(UploadedFileRec):
+    """What Streamlit holds of a photo in place of its file, which is `photo`'s."""
+
+    photo: Given
 
 
 def welcome() -> None:
@@ -54,7 +67,7 @@ class BoundedUploads:
         if scope["type"] != "http" or scope["method"] in {"DELETE", "OPTIONS"} or ROUTE not in scope["path"]:
             await self.app(scope, receive, send)
             return
-        owner = scope["path"].partition(ROUTE)[2].partition("/")[0]
+        owner, _, file = scope["path"].partition(ROUTE)[2].partition("/")
         headers = Headers(scope=scope)
         # With both, the length says nothing of what comes (RFC 9112, 6.3).
         length = "" if "transfer-encoding" in headers else headers.get("content-length", "")
@@ -63,9 +76,15 @@ class BoundedUploads:
             status, why = refused
             await PlainTextResponse(f"{why}\n", status)(scope, receive, send)
             return
+
+        async def send_when_ready(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] < 300:
+                await _make_ready(owner, file)  # the browser sends a few at a time: the next one waits for this
+            await send(message)
+
         self._coming[owner] = self._coming.get(owner, 0) + int(length)
         try:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, send_when_ready)
         finally:
             left = self._coming.pop(owner, 0) - int(length)
             if left > 0:
@@ -92,8 +111,41 @@ class BoundedUploads:
 
 def _held() -> dict[str, int]:
     """Bytes that Streamlit holds, by session."""
+    manager = _manager()
+    held = [] if manager is None else list(manager.file_storage.items())
+    return {owner: sum(map(_size, list(files.values()))) for owner, files in held}
+
+
+def _size(record: UploadedFileRec) -> int:
+    return record.photo.size if isinstance(record, MadeReady) else len(record.data)
+
+
+async def _make_ready(owner: str, file: str) -> None:
+    """Where a file that came is a photo, hold it as it will be sent."""
+    manager = _manager()
+    if manager is None:
+        return
+    for record in manager.get_files(owner, [file]):
+        if not record.name.lower().endswith(photos.SUFFIXES):
+            continue
+        ready = MadeReady(record.file_id, record.name, record.type, b"")
+        ready.photo = Given(record.name, record.data)
+        await asyncio.get_running_loop().run_in_executor(_pool, ready.photo.photo)
+        if manager.get_files(owner, [file]) == [record]:  # the person or the whole tab may have gone meanwhile
+            manager.add_file(owner, ready)
+
+
+def taken(upload: UploadedFile) -> Given:
+    """A file that came, which Streamlit then holds no longer."""
+    context, manager = get_script_run_ctx(), _manager()
+    if context is None or manager is None:
+        return Given(upload.name, upload.getvalue())
+    records = manager.get_files(context.session_id, [upload.file_id])
+    manager.remove_file(context.session_id, upload.file_id)
+    ready = [record.photo for record in records if isinstance(record, MadeReady)]
+    return ready[0] if ready else Given(upload.name, upload.getvalue())
+
+
+def _manager() -> MemoryUploadedFileManager | None:
     manager = runtime.get_instance().uploaded_file_mgr if runtime.exists() else None
-    if not isinstance(manager, MemoryUploadedFileManager):
-        return {}
-    held = list(manager.file_storage.items())
-    return {owner: sum(len(file.data) for file in list(files.values())) for owner, files in held}
+    return manager if isinstance(manager, MemoryUploadedFileManager) else None

@@ -3,8 +3,9 @@
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from client import frames, giving, session, timeline, video, watching
+from client import frames, giving, session, timeline, uploads, video, watching, words
 from client.api import ServiceError
+from client.components.intake import Wanted
 from client.results import EMOTIONS, Row, shown_emotion
 from client.video import Moment
 from client.watching import Watched
@@ -38,10 +39,12 @@ def _give(detail: Detail) -> None:
         persist_state="session",
         help="How many pictures of the video are read. More show shorter expressions and take longer.",
     )
-    key = session.fresh_key("video")
+    key, suffixes = session.fresh_key("video"), [f".{suffix}" for suffix in frames.MEDIA_TYPES]
+    giving.say_of_files()
+    giving.watch(key, Wanted("video", suffixes, frames.MOST_BYTES))
     st.file_uploader(
         f"A video of at most {frames.MOST_SECONDS / 60:.0f} minutes",
-        type=list(frames.MEDIA_TYPES),
+        type=suffixes,
         max_upload_size=frames.MOST_BYTES // 10**6,
         key=key,
         on_change=_begin,
@@ -50,17 +53,16 @@ def _give(detail: Detail) -> None:
 
 
 def _begin(key: str, rate: int, detail: Detail) -> None:
-    uploads, context = giving.uploads(key), get_script_run_ctx()
-    if not uploads or context is None:
+    files, context = giving.given_by(key), get_script_run_ctx()
+    if not files or context is None:
         return
     session.renew()
-    upload = uploads[0]
-    data = giving.taken(upload)
-    if not watching.has_room(len(data)):
+    file = uploads.taken(files[0])
+    if not watching.has_room(file.size):
         st.session_state["no room for video"] = True
         return
     configuration = session.configuration()
-    watched = Watched(upload.name, data, rate, context.session_id)
+    watched = Watched(file.name, file.data, rate, context.session_id)
     watched.start(session.client(configuration), configuration.concurrency, detail)
     st.session_state.video = watched
 
@@ -93,19 +95,19 @@ def _watch(watched: Watched, threshold: float, ended: bool) -> None:
 def _state(watched: Watched, moments: list[Moment], ended: bool) -> None:
     pictures, people, failed = watching.counts(moments)
     seen = "1 person" if people == 1 else f"{people} people"
-    words = f"{pictures} pictures, {seen}" + (f", {failed} not answered" if failed else "")
+    name = words.plain(words.shortened(watched.name))
+    known = f"{pictures} pictures, {seen}" + (f", {failed} not answered" if failed else "")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         if ended:
-            st.markdown(f"**{watched.name}** · {words}")
+            st.markdown(f"**{name}**" + (f" · {known}" if moments else ""))
             st.button("Another video", icon=":material/close:", on_click=_put_away)
         else:
-            said = "Waiting for other videos …" if watched.waits else f"{watched.name}: {words}"
+            said = "Waiting for other videos …" if watched.waits else f"{name}: {known}"
             st.progress(watched.done, said)
             st.button("Cancel", icon=":material/stop:", on_click=watched.cancel)
     if watched.error is not None:
-        message = str(watched.error)
-        advice = watched.error.advice if isinstance(watched.error, ServiceError) else ""
-        st.error(f"**{message[:1].upper()}{message[1:]}.** {advice}", icon=":material/block:")
+        advice = words.advice(watched.error) if isinstance(watched.error, ServiceError) else ""
+        st.error(f"**{words.of_error(watched.error)}.** {advice}", icon=":material/block:")
 
 
 def _timeline(found: list[timeline.Stretch], until: float, moments: list[Moment]) -> None:
@@ -147,10 +149,11 @@ def _moment(watched: Watched, moments: list[Moment], threshold: float) -> None:
         f"Face {each.person}: {shown_emotion(each.smoothed, threshold)}, {each.smoothed.confidence:.0%}"
         for each in moment.followed
     ]
-    words = "; ".join(people) or (str(moment.answer) if isinstance(moment.answer, ServiceError) else "no face")
+    none = words.of_error(moment.answer) if isinstance(moment.answer, ServiceError) else "no face"
+    seen = "; ".join(people) or none
     image = video.annotated(picture, moment, threshold)
-    st.image(image, output_format="JPEG", alt=f"The picture at {moment.at:.1f} s. {words}")
-    st.caption(f"At {clock(moment.at)} · {words}")
+    st.image(image, output_format="JPEG", alt=f"The picture at {moment.at:.1f} s. {seen}")
+    st.caption(f"At {clock(moment.at)} · {seen}")
 
 
 def _strongest(watched: Watched) -> None:

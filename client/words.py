@@ -4,13 +4,24 @@ import re
 from collections.abc import Sequence
 
 from client.api import ServiceError
-from client.photos import MOST_PIXELS, Photo
+from client.photos import KINDS, MOST_PIXELS, Photo
 from client.report import Report
 from client.results import UNCERTAIN, shown_emotion, why_unreliable
-from emotion.contract import MAX_PIXELS, Analysis, Face
+from emotion.contract import (
+    EMPTY_BODY,
+    INVALID_IMAGE,
+    MAX_PIXELS,
+    TRUNCATED_IMAGE,
+    UNSUPPORTED_FORMAT,
+    Analysis,
+    Face,
+)
 
 RUNNER_UP = 0.2
 """The share from which on the second most probable emotion is named."""
+
+LONGEST_NAME = 44
+"""Characters of a file's name where it stands beside something else."""
 
 TURNS = {90: "a quarter turn to the right", 180: "upside down", 270: "a quarter turn to the left"}
 
@@ -85,6 +96,9 @@ REFUSED = {
 }
 """By `code`. The service's messages are for programmers; these are for the person who chose the file."""
 
+UNREAD = frozenset(kind.code for kind in (EMPTY_BODY, INVALID_IMAGE, TRUNCATED_IMAGE, UNSUPPORTED_FORMAT))
+"""Codes of errors in the file."""
+
 FAILED = {
     "away": "There is no connection to the service",
     "redirected": "The service is not at the address that this page was given",
@@ -92,10 +106,23 @@ FAILED = {
 """By `outcome`; the messages name addresses that are nobody's business."""
 
 
-def of_error(error: ServiceError) -> str:
+def of_error(error: Exception) -> str:
     """What went wrong, without a full stop at its end."""
-    message = REFUSED.get(error.code) or FAILED.get(error.outcome) or str(error)
+    message = str(error)
+    if isinstance(error, ServiceError):
+        message = REFUSED.get(error.code) or FAILED.get(error.outcome) or message
     return message[:1].upper() + message[1:]
+
+
+def advice(error: ServiceError) -> str:
+    """What to do about it. The page takes more kinds of photos than the service, and makes large ones smaller."""
+    return f"Try another photo: {', '.join(KINDS[:-1])} or {KINDS[-1]}." if error.code in UNREAD else error.advice
+
+
+def shortened(name: str) -> str:
+    """A file's name in at most `LONGEST_NAME` characters, its end in any case."""
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"
 
 
 def plain(name: str) -> str:

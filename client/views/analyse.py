@@ -87,7 +87,7 @@ def _own_photos() -> None:
         else:
             for column, number, key in zip(st.columns(2), (at, other), ("photo", "other photo"), strict=True):
                 with column:
-                    st.markdown(f"**{number + 1} · {words.plain(outcomes[number].photo.name)}**")
+                    st.markdown(f"**{number + 1} · {words.plain(words.shortened(outcomes[number].photo.name))}**")
                     showing.show_outcome(outcomes[number], threshold, alone=False, key=key)
     else:
         showing.show_outcome(outcomes[at], threshold)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import requests
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from bench.camera import READ_CLOCKS, frames_in, stills, write_clip
 from bench.live import as_camera
@@ -191,9 +191,39 @@ def test_frames_are_counted_and_cameras_too(tab: Page, metrics_url: str) -> None
 def test_the_live_picture_is_above_the_fold(tab: Page, size: dict[str, int]) -> None:
     tab.set_viewport_size(size)  # type: ignore[arg-type]
     start(tab)
-    expect(tab.get_by_role("img", name=re.compile("^Seen: |^No face"))).to_be_in_viewport(ratio=0.7)
+    expect(tab.get_by_role("img", name=re.compile("^Seen: |^No face"))).to_be_in_viewport(ratio=1)
+    expect(tab.get_by_role("button", name="Stop the camera")).to_be_in_viewport(ratio=1)
+    expect(tab.get_by_text("The camera is on.")).to_be_in_viewport(ratio=1)
     tab.wait_for_timeout(1000)
     tab.screenshot(path=SCREENSHOTS / f"live-{size['width']}.png")
+
+
+def test_what_was_said_of_a_picture_does_not_stand_on_later_ones(tab: Page) -> None:
+    people = [{"person": 1, "box": [200, 100, 200, 200], "shown": "happy", "confidence": 0.9, "probabilities": {}}]
+    answers = iter([json.dumps({"people": people})] * 3)
+
+    def answer(socket: WebSocketRoute) -> None:
+        socket.on_message(
+            lambda frame: (
+                socket.send(next(answers, '{"error": "The service is overloaded."}'))
+                if isinstance(frame, bytes)
+                else None
+            )
+        )
+
+    tab.route_web_socket("**/live", answer)
+    start(tab)
+    expect(tab.get_by_text("A frame was refused: The service is overloaded.")).to_be_in_viewport()
+    drawn = "canvas => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
+    assert not tab.locator("canvas.overlay").evaluate(drawn)
+
+
+def test_a_file_that_is_no_video_is_refused_in_words(tab: Page, tmp_path: Path) -> None:
+    (tmp_path / "film.avi").write_bytes(b"RIFF")
+    tab.get_by_role("radio", name="Video").click()
+    expect(tab.get_by_text("A video of at most 10 minutes")).to_be_visible()
+    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(tmp_path / "film.avi")
+    expect(tab.get_by_text("film.avi: this is no video that can be read here.")).to_be_visible()
 
 
 @pytest.fixture

@@ -50,8 +50,17 @@ def test_all_people_together_give_only_so_much(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(st, "session_state", {})
     monkeypatch.setattr(given, "MOST_HELD", 1000)
     others = Given("other.jpg", bytes(600))
-    assert session.add_photo("first.jpg", bytes(300))
-    assert not session.add_photo("second.jpg", bytes(101))
+    assert session.add_photo(Given("first.jpg", bytes(300)))
+    assert not session.add_photo(Given("second.jpg", bytes(101)))
     del others
     gc.collect()
-    assert session.add_photo("second.jpg", bytes(101)), "what somebody cleared makes room"
+    assert session.add_photo(Given("second.jpg", bytes(101))), "what somebody cleared makes room"
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_a_photo_is_renamed(smiling: Image.Image, made: bool) -> None:
+    photo = Given("camera-input-2026-01-31T12_00_00.000Z.jpg", encoded(smiling, "JPEG"))
+    if made:
+        photo.photo()
+    photo.rename("camera-1.jpg")
+    assert photo.name == photo.photo().name == "camera-1.jpg"

@@ -20,7 +20,7 @@ def test_files_that_were_taken_before_are_passed_over(
 ) -> None:
     """Streamlit reports them again when a page that was left at once is drawn anew."""
     monkeypatch.setattr(st, "session_state", {"uploader": value})
-    assert giving.uploads("uploader") == found
+    assert giving.given_by("uploader") == found
     if not found:  # the page is as it was
         giving._keep_uploads("uploader")
         giving._keep_picture("uploader")

@@ -127,6 +127,14 @@ def test_a_frame_that_is_refused_does_not_end_the_camera(opened: Opened, service
         assert socket.ask()["people"] == []
 
 
+def test_where_the_service_is_is_nobodys_business(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", "http://127.0.0.1:9")
+    with opened() as socket:
+        socket.greet()
+        error = socket.ask()["error"]
+    assert error.startswith("There is no connection to the service. ") and "127.0.0.1" not in error
+
+
 @pytest.mark.parametrize(
     "greeting",
     [{"ticket": "another"}, {}, {"ticket": TICKET, "smoothing": -1}, {"ticket": TICKET, "else": 1}, "text"],
@@ -171,6 +179,27 @@ def test_only_so_many_cameras_are_on_at_once(opened: Opened, monkeypatch: pytest
             assert second.closed_with() == live.TOO_MANY
         assert first.ask()["people"]
     assert cameras() == 0
+
+
+def test_one_person_cannot_take_all_cameras(opened: Opened, sessions: set[str]) -> None:
+    sessions.add("other tab")
+    live._sessions["other-ticket"] = "other tab"
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(opened()) for _ in range(live.MOST_OF_ONE + 1)]
+        for socket in sockets[:-1]:
+            socket.greet()
+            assert socket.ask()["people"]
+        sockets[-1].greet()
+        assert sockets[-1].closed_with() == live.TOO_MANY
+        other = stack.enter_context(opened())
+        other.send({"ticket": "other-ticket"})
+        assert other.ask()["people"]
+
+
+def test_who_says_nothing_is_not_waited_for(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PATIENCE", 0.1)
+    with opened() as socket:
+        assert socket.closed_with() == live.REFUSED
 
 
 def test_a_frame_that_is_not_answered_in_time_is_given_up(

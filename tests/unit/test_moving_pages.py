@@ -86,7 +86,7 @@ def test_a_video_is_analysed_and_shown(page: AppTest, service: Service) -> None:
     watched = give(page, VIDEO)
     assert watched.error is None and service.requests == 6
     assert counted("emotion_client_requests_total", outcome="ok") == before + 6
-    assert "**holiday.mp4** · 6 pictures, 2 people" in texts(page)
+    assert r"**holiday\.mp4** · 6 pictures, 2 people" in texts(page)
     assert "At 0:00.0 · Face 1: happy, 90%; Face 2: sad, 70%" in texts(page)
     page.slider(key="moment").set_value(3).run()
     assert "At 0:01.5 ·" in texts(page)
@@ -151,6 +151,14 @@ def test_a_service_that_is_away_says_so(page: AppTest, service: Service) -> None
     way(page, "Video")
     give(page, VIDEO)
     assert "overloaded" in texts(page) and "Wait a few seconds" in texts(page)
+
+
+def test_where_the_service_is_is_nobodys_business(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_SERVER", "http://127.0.0.1:9")
+    monkeypatch.setenv("EMOTION_RETRIES", "0")
+    way(page, "Video")
+    give(page, VIDEO)
+    assert "There is no connection to the service." in texts(page) and "127.0.0.1" not in texts(page)
 
 
 def test_a_video_without_faces(page: AppTest, service: Service) -> None:

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from tests.conftest import photo_bytes
 from tests.unit.local_service import Service, analysis, face
-from tests.unit.pages import button, numbered, shown, texts, tiles, upload, upload_one
+from tests.unit.pages import button, numbered, shown, switch, texts, tiles, upload, upload_one
 
 
 def test_many_photos_have_a_gallery_and_one_is_shown(page: AppTest, service: Service) -> None:
@@ -54,15 +54,37 @@ def test_gallery_and_table_are_filtered_and_sorted_alike(page: AppTest, service:
         page.selectbox(key="order").set_value(order).run()
         assert wanted() == [f"{name}.jpg" for name in names], order
     assert "not read: The end of this file is missing" in list(page.dataframe[0].value["expressions"])
+    wanted("happy")
+    switch(page, "privacy")
+    switch(page, "analyse")
+    assert page.button_group(key="only").value == ["happy"]
 
 
-def test_two_photos_are_compared(page: AppTest) -> None:
+def test_two_photos_are_compared_until_another_is_chosen(page: AppTest) -> None:
     upload(page, *numbered(3))
-    compared = page.selectbox(key="compared")
-    compared.set_value(list(page.session_state["photos"])[2]).run()
+    page.selectbox(key="compared").set_value(list(page.session_state["photos"])[2]).run()
+    for _ in range(2):
+        assert not page.exception
+        assert len(shown(page)["faces"]) == len(shown(page, "other photo")["faces"]) == 1
+        assert r"**3 · 2\.jpg**" in texts(page)
+        switch(page, "privacy")
+        switch(page, "analyse")
+    button(page, "Next").click().run()
+    button(page, "Next").click().run()  # to the one that was beside it
+    button(page, "Remove this photo").click().run()
     assert not page.exception
-    assert len(shown(page)["faces"]) == len(shown(page, "other photo")["faces"]) == 1
-    assert r"**3 · 2\.jpg**" in texts(page)
+    assert tiles(page) == ["0.jpg", "[1.jpg]"]
+
+
+def test_photos_that_come_later_are_shown_at_once(page: AppTest) -> None:
+    upload(page, *numbered(3))
+    upload(page, ("later.jpg", photo_bytes("serious")), ("last.jpg", photo_bytes("smiling")))
+    assert tiles(page) == ["0.jpg", "1.jpg", "2.jpg", "[later.jpg]", "last.jpg"]
+
+
+def test_a_long_name_is_shortened_in_its_middle(page: AppTest) -> None:
+    upload(page, ("a" * 60 + "-1.jpg", photo_bytes("smiling")), ("b.jpg", photo_bytes("serious")))
+    assert rf"**1 of 2** · {'a' * 21}\…{'a' * 16}\-1\.jpg" in texts(page)
 
 
 def test_one_photo_is_removed_and_its_follower_takes_its_place(page: AppTest, service: Service) -> None:
@@ -89,4 +111,4 @@ def test_photos_in_a_zip_are_read_and_others_named(page: AppTest) -> None:
     upload(page, ("trip.zip", file.getvalue()), ("broken.zip", b"no zip"))
     assert not page.exception
     assert tiles(page) == ["[a.jpg]", "b.jpg"]
-    assert page.warning[0].value == r"- broken\.zip\: this file is damaged\."
+    assert page.warning[0].value == "Not taken:\n\n- broken\\.zip\\: this file is damaged\\."

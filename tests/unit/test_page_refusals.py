@@ -89,7 +89,7 @@ def test_what_was_refused_for_good_is_not_sent_again_with_the_rest(page: AppTest
 def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("client.session.MOST_PHOTOS", 2)
     upload(page, *((f"{n}.jpg", photo_bytes("smiling") + bytes([n])) for n in range(3)))
-    assert page.warning[0].value.startswith(r"- 2\.jpg\: there is no room\; at most 2 photos")
+    assert page.warning[0].value.startswith("Not taken:\n\n" r"- 2\.jpg\: there is no room\; at most 2 photos")
     assert len(page.session_state["photos"]) == 2
 
 

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.types import Receive, Scope, Send
+from streamlit.proto.Common_pb2 import FileURLs
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
 from client import session, uploads
+from client.given import Given
+from client.photos import Photo
 from client.uploads import BoundedUploads
+from tests.conftest import encoded
 
 
 class Page:
@@ -111,3 +118,82 @@ def test_files_that_come_at_once_count_together(page: Page) -> None:
     assert sorted(asyncio.run(three())) == [204, 204, 413]
     page.held.clear()
     assert page.ask("ann", 1000)[0] == 204
+
+
+class Context:
+    """Of a page that is being drawn."""
+
+    session_id = "ann"
+
+
+@pytest.fixture
+def manager(monkeypatch: pytest.MonkeyPatch) -> MemoryUploadedFileManager:
+    """What Streamlit holds, empty."""
+    manager = MemoryUploadedFileManager("/upload")
+    monkeypatch.setattr(uploads, "_manager", lambda: manager)
+    monkeypatch.setattr(uploads, "_welcome", {"ann": None, "bob": None})
+    monkeypatch.setattr(uploads, "get_script_run_ctx", lambda: Context)
+    return manager
+
+
+def put(manager: MemoryUploadedFileManager, name: str, data: bytes, owner: str = "ann") -> None:
+    """Upload a file through the bounds into what Streamlit holds."""
+
+    async def take(scope: Scope, receive: Receive, send: Send) -> None:
+        manager.add_file(owner, UploadedFileRec(name, name, "", data))
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+
+    async def send(message: Any) -> None:
+        assert message["status"] == 204
+
+    headers = [(b"content-length", str(len(data)).encode())]
+    scope = {"type": "http", "method": "PUT", "path": f"/_stcore/upload_file/{owner}/{name}", "headers": headers}
+    asyncio.run(BoundedUploads(take)(scope, asyncio.Event().wait, send))  # type: ignore[arg-type]
+
+
+def taken(manager: MemoryUploadedFileManager, name: str) -> Given:
+    """As the page takes it; Streamlit then holds nothing."""
+    (record,) = manager.get_files("ann", [name])
+    file = uploads.taken(UploadedFile(record, FileURLs()))
+    assert manager.get_files("ann", [name]) == []
+    return file
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "A.JPG"])
+def test_a_photo_is_made_smaller_before_the_browser_sends_the_next(
+    manager: MemoryUploadedFileManager, smiling: Image.Image, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr("client.given.MOST_OWN", 0)
+    data = encoded(smiling.resize((3000, 3000)), "JPEG", quality=95)
+    put(manager, name, data)
+    small = uploads._held()["ann"]
+    assert 0 < small < len(data) / 2
+    photo = taken(manager, name)
+    assert (photo.name, photo.size, photo.data) == (name, small, b"")
+    assert uploads._held() == {"ann": 0}
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.mp4"])
+def test_other_files_are_held_as_they_came(manager: MemoryUploadedFileManager, name: str) -> None:
+    put(manager, name, b"12345")
+    put(manager, name, b"123", "bob")
+    assert uploads._held() == {"ann": 5, "bob": 3}
+    assert taken(manager, name).data == b"12345"
+
+
+def test_a_photo_that_went_while_it_was_made_ready_does_not_come_back(
+    manager: MemoryUploadedFileManager, smiling: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Given.photo
+
+    def meanwhile(photo: Given) -> Photo:
+        manager.remove_session_files("ann")
+        return made(photo)
+
+    monkeypatch.setattr(Given, "photo", meanwhile)
+    put(manager, "a.jpg", encoded(smiling, "JPEG"))
+    assert uploads._held() == {}
+
+
+def test_without_streamlit_nothing_is_held() -> None:
+    assert uploads._held() == {}

@@ -12,7 +12,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (!files.length || !input) return;
     const said = [];
     const taken = new DataTransfer();
-    for (const file of files) {
+    for (const file of input.multiple ? files : files.slice(0, 1)) {
       const reason = refusal(file, data);
       if (reason) said.push(`${file.name}: ${reason}`);
       else taken.items.add(file);
@@ -62,9 +62,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
 }
 
 /** Why a file is not taken, or nothing. */
-function refusal(file, { suffixes, largest }) {
+function refusal(file, { suffixes, largest, kind }) {
   const name = file.name.toLowerCase();
-  if (!suffixes.some((suffix) => name.endsWith(suffix))) return "this is no photo that can be read here.";
+  if (!suffixes.some((suffix) => name.endsWith(suffix))) return `this is no ${kind} that can be read here.`;
   if (file.size > largest) return `${megabytes(file.size)} MB is too much; at most ${megabytes(largest)} MB.`;
   if (!file.size) return "this file is empty.";
   return "";

@@ -128,6 +128,8 @@ class LiveCamera {
     this.underWay = false;
     if (error) {
       this.refused += 1;
+      this.people = []; // what was said of an earlier picture must not stand on a later one
+      this.overlay.draw([], this.frame.width, this.frame.height, false);
       this.say(`A frame was refused: ${error}`);
     } else {
       if (this.complained) this.say("The camera is on.");
