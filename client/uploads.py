@@ -72,7 +72,7 @@ def keep_addresses() -> None:
         if retain_lifecycle_msgs:
             queue._queue += [each for each in waiting if not any(each is kept for kept in queue._queue)]
 
-    ForwardMsgQueue.clear = clear_but_addresses  # type: ignore[method-assign]
+    ForwardMsgQueue.clear = clear_but_addresses  # type: ignore[method-assign, assignment]
 
 
 class BoundedUploads:
