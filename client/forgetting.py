@@ -8,6 +8,7 @@ import threading
 import time
 
 from streamlit.runtime import Runtime
+from streamlit.runtime.runtime import RuntimeState
 
 
 def start(seconds: float) -> None:
@@ -19,10 +20,13 @@ def _watch(seconds: float) -> None:
     away: dict[str, float] = {}
     while True:
         time.sleep(min(seconds / 4, 5.0))
-        if Runtime.exists():
-            runtime = Runtime.instance()
-            # Sessions belong to the thread of the runtime's own loop; there is no public way to list them.
-            runtime._get_async_objs().eventloop.call_soon_threadsafe(_close, runtime, away, seconds)
+        _look(away, seconds)
+
+
+def _look(away: dict[str, float], seconds: float) -> None:
+    if Runtime.exists() and (runtime := Runtime.instance()).state is not RuntimeState.INITIAL:
+        # Sessions belong to the thread of the runtime's own loop; there is no public way to list them.
+        runtime._get_async_objs().eventloop.call_soon_threadsafe(_close, runtime, away, seconds)
 
 
 def _close(runtime: Runtime, away: dict[str, float], seconds: float) -> None:

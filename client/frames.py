@@ -28,6 +28,9 @@ MOST_BYTES, MOST_SECONDS = 200 * 10**6, 600.0
 NEARLY = 1e-4
 """Seconds by which a file's times may be rounded."""
 
+MOST_STREAMS = 64
+"""Of a file: phones write a handful, with sound, subtitles and what the sensors saw."""
+
 MOST_FRAMES_A_SECOND = 240
 """Of a file; one with more is meant to keep the decoder busy."""
 
@@ -114,9 +117,14 @@ def _opened(data: bytes, bounds: Bounds) -> Iterator[tuple[av.container.InputCon
         raise VideoError("the file is empty")
     if len(data) > bounds.size:
         raise VideoError(f"the file has {len(data) / 1e6:.0f} MB; the limit is {bounds.size / 1e6:.0f} MB")
-    allowed = {"format_whitelist": FORMATS, "protocol_whitelist": ""}
+    allowed = {"format_whitelist": FORMATS, "protocol_whitelist": "", "max_streams": str(MOST_STREAMS)}
+    # Else FFmpeg decodes pictures of all streams to know more of each: as many large ones lie in memory at once.
+    looking = {"skip_frame": "all"}
     file = io.BytesIO(data)
-    with _readable(), av.open(file, "r", container_options=allowed, metadata_errors="replace") as container:
+    with (
+        _readable(),
+        av.open(file, "r", options=looking, container_options=allowed, metadata_errors="replace") as container,
+    ):
         if not container.streams.video:
             raise VideoError("the file holds no moving picture, only sound" if container.streams.audio else NO_VIDEO)
         stream = container.streams.video[0]

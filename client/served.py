@@ -7,12 +7,14 @@ from starlette.formparsers import MultiPartParser
 from starlette.middleware import Middleware
 from starlette.routing import WebSocketRoute
 
-from client import charts, live, memory, timeline  # noqa: F401, for what they bring
+from client import charts, live, memory, timeline, uploads  # noqa: F401, for what they bring
 from client.hosts import OwnHosts
 from client.uploads import BoundedUploads
 
 # An upload over 1 MB would pass through a file; Streamlit itself bounds what it takes.
 MultiPartParser.spool_max_size = 2**40
+
+uploads.keep_addresses()
 
 app = st.App(
     Path(__file__).with_name("app.py"),

@@ -13,6 +13,7 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
@@ -53,6 +54,25 @@ def welcome() -> None:
         _welcome[context.session_id] = None
         while len(_welcome) > MOST_SESSIONS:
             del _welcome[next(iter(_welcome))]
+
+
+def keep_addresses() -> None:
+    """Let no file be lost that was given at the moment at which its page begins to be drawn anew.
+
+    The browser asks to what address it shall send a file. Streamlit throws the answer away with all others that wait
+    when a page begins, as it does when another file of the same choice was refused, and the file then never comes.
+    """
+    clear = ForwardMsgQueue.clear
+
+    def clear_but_addresses(
+        queue: ForwardMsgQueue, retain_lifecycle_msgs: bool = False, fragment_ids_this_run: list[str] | None = None
+    ) -> None:
+        waiting = [each for each in queue._queue if each.WhichOneof("type") == "file_urls_response"]
+        clear(queue, retain_lifecycle_msgs, fragment_ids_this_run)
+        if retain_lifecycle_msgs:
+            queue._queue += [each for each in waiting if not any(each is kept for kept in queue._queue)]
+
+    ForwardMsgQueue.clear = clear_but_addresses  # type: ignore[method-assign, assignment]
 
 
 class BoundedUploads:

@@ -57,6 +57,24 @@ def sound(seconds: float = 1.0) -> bytes:
     return file.getvalue()
 
 
+def with_tracks(video: bytes, count: int) -> bytes:
+    """An `.mp4` with its one track so many times, all of the same pictures."""
+    (movie, movie_size), (track, track_size) = (_box(video, name) for name in (b"moov", b"trak"))
+    before, one, after = (
+        video[movie + 8 : track],
+        video[track : track + track_size],
+        video[track + track_size : movie + movie_size],
+    )
+    content = before + one * count + after
+    return video[:movie] + struct.pack(">I", 8 + len(content)) + b"moov" + content + video[movie + movie_size :]
+
+
+def _box(video: bytes, name: bytes) -> tuple[int, int]:
+    """Where a box begins, and its size."""
+    at = video.index(name) - 4
+    return at, struct.unpack(">I", video[at : at + 4])[0]
+
+
 def turned(video: bytes, quarters: int) -> bytes:
     """An `.mp4` whose header says that it must be turned clockwise by so many quarters, as a phone's says."""
     a, b = [(1, 0), (0, 1), (-1, 0), (0, -1)][quarters % 4]

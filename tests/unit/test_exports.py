@@ -97,6 +97,14 @@ def test_without_ones_own_file_boxes_are_still_in_its_pixels(outcomes: list[Outc
     assert Image.open(io.BytesIO(annotated(thinned, THRESHOLD))).size == (2000, 2000)
 
 
+def test_a_png_stays_one_where_ones_own_file_was_let_go(smiling: Image.Image) -> None:
+    photo = replace(prepare("a.png", encoded(smiling.resize((2600, 2600)))), original=b"")
+    outcome = Outcome(photo, answer(face()))
+    picture = Image.open(io.BytesIO(annotated(outcome, 0)))
+    assert (picture.format, annotated_name(outcome)) == ("PNG", "a-emotions.png")
+    assert max(picture.size) == 2000, "as it was sent"
+
+
 def test_everything_is_in_one_zip(outcomes: list[Outcome]) -> None:
     with zipfile.ZipFile(io.BytesIO(to_zip(outcomes, THRESHOLD))) as archive:
         names = [

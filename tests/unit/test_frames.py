@@ -2,6 +2,8 @@
 
 import contextlib
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ from PIL import Image
 
 from client import frames
 from client.frames import Bounds, Picture, VideoError, length, picture_at, pictures
-from tests.unit.clips import clip, shown, sound, still, turned
+from tests.conftest import ROOT
+from tests.unit.clips import clip, shown, sound, still, turned, with_tracks
 
 COLOURS = [(still("red"), 1.0), (still("lime"), 1.0), (still("blue"), 1.0)]
 
@@ -171,6 +174,31 @@ def test_a_playlist_opens_no_other_file(playlist: str, tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path)
     with pytest.raises(VideoError, match="no video that can be read here"):
         list(pictures(playlist.encode(), rate=1))
+
+
+def test_many_streams_are_refused() -> None:
+    assert len(list(pictures(with_tracks(clip(shown(COLOURS)), frames.MOST_STREAMS), rate=2))) == 6
+    with pytest.raises(VideoError, match="no video that can be read here"):
+        next(pictures(with_tracks(clip(shown(COLOURS)), frames.MOST_STREAMS + 1), rate=2))
+
+
+MEASURE = """
+import sys
+from client.frames import pictures
+next(pictures(sys.stdin.buffer.read(), rate=1))
+print(next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1])
+"""
+
+
+def test_only_one_stream_is_decoded() -> None:
+    large = still("red", (2496, 2496))
+    video = clip([(number / 10, large) for number in range(3)])
+    command = [sys.executable, "-c", MEASURE]
+    least, most = (
+        int(subprocess.run(command, input=data, cwd=ROOT, capture_output=True, check=True).stdout) // 1024
+        for data in (video, with_tracks(video, frames.MOST_STREAMS))
+    )
+    assert most < least + 150, "MiB; were all decoded, it would be many more"
 
 
 def test_pictures_are_decoded_only_as_they_are_wanted() -> None:

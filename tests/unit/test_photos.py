@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from client import drawing
-from client.photos import LARGEST_SIDE, prepare
+from client.photos import LARGEST_SIDE, SUFFIXES, prepare
 from client.results import UNCERTAIN, shown_emotion
 from emotion.contract import Analysis, Face
 from tests.conftest import encoded, photo_bytes
@@ -167,6 +167,7 @@ def test_a_heic_of_a_phone_is_sent_upright_and_without_its_metadata(smiling: Ima
     assert (sent.format, sent.size, photo.size, photo.scale) == ("JPEG", (200, 300), (200, 300), 1.0)
     assert not sent.getexif() and b"a camera" not in photo.data
     assert photo.own_picture().size == (200, 300)
+    assert {".heic", ".heif", ".hif"} <= set(SUFFIXES), "as phones and cameras call them"
     assert prepare("cut.heic", data[: len(data) // 2]).thumbnail is None
 
 

@@ -8,6 +8,8 @@ import pytest
 from PIL import Image
 from starlette.types import Receive, Scope, Send
 from streamlit.proto.Common_pb2 import FileURLs
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.runtime.forward_msg_queue import ForwardMsgQueue
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFile, UploadedFileRec
 
@@ -197,3 +199,20 @@ def test_a_photo_that_went_while_it_was_made_ready_does_not_come_back(
 
 def test_without_streamlit_nothing_is_held() -> None:
     assert uploads._held() == {}
+
+
+@pytest.mark.parametrize("fragments", [None, ["fragment"]])
+def test_the_address_for_a_file_is_not_lost_when_the_page_is_drawn_anew(
+    monkeypatch: pytest.MonkeyPatch, fragments: list[str] | None
+) -> None:
+    monkeypatch.setattr(ForwardMsgQueue, "clear", ForwardMsgQueue.clear)  # as it was, after this test
+    uploads.keep_addresses()
+    queue, address, drawn = ForwardMsgQueue(), ForwardMsg(), ForwardMsg()
+    address.file_urls_response.response_id = "1"
+    drawn.delta.new_element.markdown.body = "of the page before"
+    drawn.delta.fragment_id = "fragment"
+    queue.enqueue(drawn)
+    queue.enqueue(address)
+    queue.clear(retain_lifecycle_msgs=True, fragment_ids_this_run=fragments)
+    queue.enqueue(drawn)
+    assert queue.flush() == [address, drawn] and queue.is_empty()
