@@ -97,9 +97,14 @@ def analyse(plan: Plan, detail: Detail, models: str | None, cores: int, growing:
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=1,
-        # Two parts in hand: one in work, one that need not be waited for; more would leave other workers without any.
+        # Two parts in hand: one in work, one to begin when that one is only to be written; more would leave other
+        # workers without any.
         compute=ActorPoolStrategy(
-            min_size=cores, max_size=MOST_WORKERS if growing else cores, max_tasks_in_flight_per_actor=2
+            min_size=cores,
+            max_size=MOST_WORKERS if growing else cores,
+            max_tasks_in_flight_per_actor=2,
+            max_concurrent_calls_per_actor=2,
+            enable_true_multi_threading=True,
         ),
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):
