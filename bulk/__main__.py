@@ -73,7 +73,7 @@ def _version(models: Path | None) -> str:
     from emotion.classifier import OnnxClassifier  # noqa: PLC0415
     from emotion.pipeline import MODELS, NETWORK  # noqa: PLC0415
 
-    return OnnxClassifier((models or MODELS) / NETWORK).version
+    return str(OnnxClassifier((models or MODELS) / NETWORK).version)
 
 
 def _work(

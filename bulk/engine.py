@@ -24,9 +24,10 @@ QUIET = {
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_prestart_worker_first_driver": "0",
+    "MALLOC_ARENA_MAX": "2",
 }
-"""Ray's settings on one machine: metrics and task events are for a dashboard that is not there and slow the work;
-processes that are started before any is needed take memory while the work begins."""
+"""Settings of Ray's processes on one machine: metrics and task events are for a dashboard that is not there and slow the
+work; processes that are started before any is needed take memory while the work begins, and so does a heap a thread."""
 
 MOST_WORKERS = 10_000
 """Cores that a growing cluster may bring."""
