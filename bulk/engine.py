@@ -26,8 +26,8 @@ QUIET = {
     "RAY_prestart_worker_first_driver": "0",
     "MALLOC_ARENA_MAX": "2",
 }
-"""Settings of Ray's processes on one machine: metrics and task events are for a dashboard that is not there and slow the
-work; processes that are started before any is needed take memory while the work begins, and so does a heap a thread."""
+"""Settings of Ray's processes on one machine: metrics and task events are for a dashboard that is not there and slow
+the work; processes that start before any is needed take memory while the work begins, and so does a heap a thread."""
 
 MOST_WORKERS = 10_000
 """Cores that a growing cluster may bring."""
