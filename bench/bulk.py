@@ -40,8 +40,11 @@ SAMPLES = sorted((ROOT / "client" / "samples").glob("*.jpg"))
 SETTLED = 500
 """Photos after which memory must not grow any more."""
 
+RAY_NICENESS = 15
+"""How far Ray's workers stand back for what else the machine does; the bare pipelines do the same."""
+
 LOOK = 3.0
-"""Seconds between two looks at the memory, each of which takes the cores that it looks at some hundredths."""
+"""Seconds between two looks at the memory."""
 
 
 def make_photos(folder: Path, count: int, seed: int = 20) -> None:
@@ -76,6 +79,7 @@ def bare(folder: Path, models: Path, processes: int) -> float:
 
 
 def _bare(paths: list[Path], models: Path, next_one: "Synchronized[int]", ready: Barrier) -> None:
+    os.nice(RAY_NICENESS)
     pipeline = Pipeline.load(models)
     pipeline.warm_up()
     ready.wait()
@@ -94,8 +98,8 @@ def bulk(folder: Path, out: Path, models: Path) -> tuple[float, float, list[tupl
     command = [sys.executable, "-m", "bulk", str(folder), "--out", str(out), "--models", str(models)]
     began = time.perf_counter()
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
-        memory: list[tuple[int, float]] = []
-        looking = threading.Thread(target=_look, args=(process.pid, out, memory))
+        seen: list[tuple[float, float]] = []
+        looking = threading.Thread(target=_look, args=(process.pid, seen))
         looking.start()
         printed, _ = process.communicate()
         looking.join()
@@ -103,17 +107,21 @@ def bulk(folder: Path, out: Path, models: Path) -> tuple[float, float, list[tupl
     found = re.search(r" photos in ([\d,.]+) s", printed)
     assert process.returncode == 0 and found, printed
     working = float(found[1].replace(",", ""))
+    # Photos are counted afterwards: to open files meanwhile would take the cores that are measured.
+    written = [(path.stat().st_mtime, _photos(path)) for path in out.glob("*.parquet")]
+    memory = [(sum(photos for when, photos in written if when <= then), mib) for then, mib in seen]
     return len(list(folder.iterdir())) / working, whole - working, memory
 
 
-def _look(pid: int, out: Path, memory: list[tuple[int, float]]) -> None:
-    """Adds photos and MiB to `memory` until the process ends."""
-    done: dict[Path, int] = {}
+def _look(pid: int, seen: list[tuple[float, float]]) -> None:
+    """Adds the time and MiB to `seen` until the process ends."""
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        for path in set(out.glob("*.parquet")) - set(done):
-            done[path] = len(set(pq.read_table(path, columns=["photo"])["photo"].to_pylist()))
-        memory.append((sum(done.values()), memory_mib(pid)))
+        seen.append((time.time(), memory_mib(pid)))
         time.sleep(LOOK)
+
+
+def _photos(file: Path) -> int:
+    return len(set(pq.read_table(file, columns=["photo"])["photo"].to_pylist()))
 
 
 def memory_mib(pid: int) -> float:

@@ -17,8 +17,9 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,7 @@ from bulk import engine, summary
 from bulk.plan import Plan, Survey, size_for
 from bulk.results import Refused, Results, Run
 from bulk.storage import put
-from emotion.classifier import OnnxClassifier
 from emotion.contract import DETAILS, STANDARD
-from emotion.pipeline import MODELS, NETWORK
 
 
 def main() -> None:
@@ -49,7 +48,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the command line asks; returns the exit status."""
     started = time.monotonic()
     models = arguments.models.absolute() if arguments.models else None
-    version = OnnxClassifier((models or MODELS) / NETWORK).version
+    with ProcessPoolExecutor(1, get_context("fork")) as aside:  # which takes what it loads with it when it ends
+        version = aside.submit(_version, models).result()
     results = Results(arguments.out)
     before = results.run()
     # The size of a part depends on how many cores there are, until there are parts of a size.
@@ -67,6 +67,13 @@ def run(arguments: argparse.Namespace) -> int:
         page = summary.page(counted, arguments.source)
         put(arguments.report, page.encode())
     return summary.SOME_FAILED if counted.failed else 0
+
+
+def _version(models: Path | None) -> str:
+    from emotion.classifier import OnnxClassifier  # noqa: PLC0415
+    from emotion.pipeline import MODELS, NETWORK  # noqa: PLC0415
+
+    return str(OnnxClassifier((models or MODELS) / NETWORK).version)
 
 
 def _work(

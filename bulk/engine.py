@@ -24,9 +24,10 @@ QUIET = {
     "RAY_enable_metrics_collection": "0",
     "RAY_task_events_report_interval_ms": "0",
     "RAY_prestart_worker_first_driver": "0",
+    "MALLOC_ARENA_MAX": "2",
 }
-"""Ray's settings on one machine: metrics and task events are for a dashboard that is not there and slow the work;
-processes that are started before any is needed take memory while the work begins."""
+"""Settings of Ray's processes on one machine: metrics and task events are for a dashboard that is not there and slow
+the work; processes that start before any is needed take memory while the work begins, and so does a heap a thread."""
 
 MOST_WORKERS = 10_000
 """Cores that a growing cluster may bring."""
@@ -97,9 +98,14 @@ def analyse(plan: Plan, detail: Detail, models: str | None, cores: int, growing:
         batch_size=1,
         batch_format="pyarrow",
         num_cpus=1,
-        # Two parts in hand: one in work, one that need not be waited for; more would leave other workers without any.
+        # Two parts in hand: one in work, one to begin when that one is only to be written; more would leave other
+        # workers without any.
         compute=ActorPoolStrategy(
-            min_size=cores, max_size=MOST_WORKERS if growing else cores, max_tasks_in_flight_per_actor=2
+            min_size=cores,
+            max_size=MOST_WORKERS if growing else cores,
+            max_tasks_in_flight_per_actor=2,
+            max_concurrent_calls_per_actor=2,
+            enable_true_multi_threading=True,
         ),
     )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow"):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import islice
+from threading import Lock
 from typing import Any
 
 import pyarrow as pa
@@ -26,11 +27,15 @@ AHEAD = 16
 
 
 class Analyst:
-    """An actor of Ray Data: takes parts, answers with a line of counts for each."""
+    """An actor of Ray Data: takes parts, answers with a line of counts for each.
+
+    It is called from two threads: while one part is written, and Ray told, the next one is in work.
+    """
 
     def __init__(self, results: str, detail: Detail, models: str | None) -> None:
         self._results, self._detail = results, detail
         self._pipeline = Guard(partial(_load, detail, models))
+        self._turn = Lock()
         self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="fetch")
 
     def __call__(self, batch: pa.Table) -> pa.Table:
@@ -38,12 +43,13 @@ class Analyst:
 
     def analyse(self, part: Part) -> dict[str, Any]:
         """Does one part; its file is in place when this returns."""
-        started = time.perf_counter()
         target = f"{self._results}/{part.name}.parquet"
         kept = _read_rows(target) if part.again else []
         failed = [str(row["photo"]) for row in kept if row["outcome"] not in {OK, NO_FACE}]
         photos = failed if part.again else list(part.photos)
-        found = list(self._rows(photos))
+        with self._turn:
+            started = time.perf_counter()
+            found = list(self._rows(photos))
         if part.again:
             new = _grouped(found)  # a failed photo has one row, so each is replaced once
             found = [each for row in kept for each in new.get(row["photo"], [row])]
