@@ -40,9 +40,6 @@ SAMPLES = sorted((ROOT / "client" / "samples").glob("*.jpg"))
 SETTLED = 500
 """Photos after which memory must not grow any more."""
 
-RAY_NICENESS = 15
-"""How far Ray's workers stand back for what else the machine does; the bare pipelines do the same."""
-
 LOOK = 3.0
 """Seconds between two looks at the memory."""
 
@@ -79,7 +76,6 @@ def bare(folder: Path, models: Path, processes: int) -> float:
 
 
 def _bare(paths: list[Path], models: Path, next_one: "Synchronized[int]", ready: Barrier) -> None:
-    os.nice(RAY_NICENESS)
     pipeline = Pipeline.load(models)
     pipeline.warm_up()
     ready.wait()
