@@ -71,10 +71,12 @@ def sample() -> str | None:
 
 
 def choose_sample(title: str | None) -> None:
-    """Show this sample, after the user's own photos if there are any; with None, no sample."""
+    """Show this sample, after the user's own photos if there are any, and fold what it was chosen from; with None, no
+    sample."""
     st.session_state.sample = title
     if title is not None:
         show(title)
+        renew()
 
 
 def show(photo: str) -> None:
@@ -98,7 +100,7 @@ def fresh_key(name: str) -> str:
 
 
 def renew() -> None:
-    """Empty the widgets that photos come from: what they held is kept elsewhere."""
+    """Empty and fold the widgets that photos come from: what they held is kept elsewhere."""
     st.session_state.renewed = st.session_state.get("renewed", 0) + 1
 
 

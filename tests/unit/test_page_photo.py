@@ -77,6 +77,8 @@ def test_work_is_kept_on_other_pages_and_in_other_ways_of_giving_photos(page: Ap
     page.session_state[f"controls {page.session_state['renewed']}"] = True
     page.run()
     sample_button(page, "Grace Hopper").click().run()
+    with pytest.raises(KeyError):
+        sample_button(page, "Grace Hopper")  # folded again, so that the photo is in view
     page.button_group[0].set_value("Camera").run()
     switch(page, "service")
     switch(page, "analyse")
