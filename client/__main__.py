@@ -8,13 +8,14 @@ from pathlib import Path
 
 from streamlit.web import cli
 
-from client import forgetting, memory, metrics, settings
+from client import forgetting, hosts, memory, metrics, settings
 
 APP = Path(__file__).with_name("served.py")
 
 
 def main() -> None:
     memory.return_at_once()
+    hosts.ask_no_stranger()
     try:
         ours = settings.from_environment()
         port = ours.metrics_port

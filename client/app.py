@@ -18,6 +18,7 @@ STYLE = """
   .st-key-first-screen { grid-template: auto 1fr / minmax(0, 2fr) minmax(0, 3fr) }
   .st-key-first-screen > :nth-child(2) { grid-area: 1 / 2 / span 2 }
 }
+.st-key-watched [data-stale=true] { opacity: 1 !important } /* drawn anew each second */
 .st-key-intake { position: absolute } /* it shows nothing, and would take a gap */
 @media (max-width: 40rem) {
   .stMainBlockContainer h1 { font-size: 1.5rem }

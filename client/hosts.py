@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from streamlit import net_util
 
 from client import settings
 
@@ -36,6 +37,14 @@ class OwnHosts:
             await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
         else:
             await PlainTextResponse(refusal(host), 403)(scope, receive, send)
+
+
+def ask_no_stranger() -> None:
+    """Let Streamlit not ask a host of Amazon's for this machine's address.
+
+    It does at each start, and, while nobody is answered, for each WebSocket that another site's page tries to open.
+    """
+    net_util.get_external_ip = lambda: None
 
 
 def is_own(host: str, names: tuple[str, ...]) -> bool:

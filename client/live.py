@@ -158,7 +158,7 @@ async def _answer(client: EmotionClient, tracker: Tracker, wishes: Wishes, frame
         answer = await asyncio.get_running_loop().run_in_executor(_pool, client.analyse, frame, wishes.detail)
     except ServiceError as error:
         metrics.record(error)
-        return {"error": f"{words.of_error(error)}. {error.advice}"}
+        return {"error": f"{words.of_error(error)}. {error.advice.replace('`', '')}"}  # plain text, no Markdown
     metrics.record(answer)
     return {"people": [_person(each, wishes.threshold) for each in tracker.follow(at, answer.analysis.faces)]}
 

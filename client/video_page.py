@@ -76,6 +76,11 @@ def _watch(watched: Watched, threshold: float, ended: bool) -> None:
     if (watched.ended and not ended) or st.session_state.get("video") is not watched:
         st.rerun()  # the whole page: this is no longer drawn by itself, or not at all
     moments = list(watched.moments)
+    with st.container(key="watched"):
+        _draw(watched, moments, threshold, ended)
+
+
+def _draw(watched: Watched, moments: list[Moment], threshold: float, ended: bool) -> None:
     _state(watched, moments, ended)
     if moments:
         step = 1 / watched.rate

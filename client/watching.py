@@ -52,6 +52,7 @@ class Watched:
         self.strongest: dict[str, Strong] = {}
         self.error: VideoError | ServiceError | None = None
         self.waits, self.ended = True, False
+        self._shown: tuple[Moment, Picture] | None = None
         self._owner = owner
         self._cancelled = threading.Event()
         _all.add(self)
@@ -67,7 +68,7 @@ class Watched:
     def put_away(self) -> None:
         """Cancel, and hold nothing of it any longer, whoever in Streamlit still holds this."""
         self.cancel()
-        self.data = b""
+        self.data, self._shown = b"", None
 
     @property
     def done(self) -> float:
@@ -78,7 +79,9 @@ class Watched:
 
     def picture(self, moment: Moment) -> Picture:
         """The picture of a moment, decoded again: all of them would fill the memory. Raises `VideoError`."""
-        return frames.picture_at(self.data, moment.at)
+        if self._shown is None or self._shown[0] is not moment:  # the page asks anew each second
+            self._shown = moment, frames.picture_at(self.data, moment.at)
+        return self._shown[1]
 
     def _work(self, client: EmotionClient, concurrency: int, detail: Detail) -> None:
         try:

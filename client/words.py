@@ -127,4 +127,5 @@ def shortened(name: str) -> str:
 
 def plain(name: str) -> str:
     """A file's name in Markdown, with nothing in it that would mean something there."""
-    return re.sub(r"([^\w\s])", r"\\\1", name)
+    # Before other characters, such as a dash, a backslash would stand there itself.
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", name)

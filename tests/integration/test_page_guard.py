@@ -19,10 +19,21 @@ OURS = "emotion.example.com"
 
 
 @pytest.fixture(scope="module")
-def port() -> Iterator[int]:
+def strangers() -> Iterator[socket.socket]:
+    """Whom the page's server connects to when it asks another host than its own."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        yield listening
+
+
+@pytest.fixture(scope="module")
+def port(strangers: socket.socket) -> Iterator[int]:
     """Of a page that people call by a name of its own."""
     (port,) = free_ports(1)
     with pytest.MonkeyPatch.context() as patch:
+        for name in ("http_proxy", "https_proxy"):
+            patch.setenv(name, f"http://127.0.0.1:{strangers.getsockname()[1]}")
+        patch.setenv("no_proxy", "127.0.0.1")
         patch.setenv("EMOTION_HOSTS", f" {OURS.upper()}, other.example.com")
         with page(port, Addresses()):
             yield port
@@ -63,6 +74,15 @@ def test_a_site_of_another_name_that_leads_here_gets_no_connection(
     """To a browser it is of the same origin (DNS rebinding)."""
     host = host.format(port=port)
     assert handshake(port, path, host, f"http://{host}") == status
+
+
+@pytest.mark.parametrize("path", ["/_stcore/stream", "/live"])
+def test_another_site_gets_no_connection_and_no_stranger_is_asked(
+    port: int, strangers: socket.socket, path: str
+) -> None:
+    assert handshake(port, path, f"127.0.0.1:{port}", "https://evil.example") == 403
+    with pytest.raises(BlockingIOError):
+        strangers.accept()
 
 
 def test_a_foreign_name_is_told_what_to_set(port: int) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from client import live, session, watching
+from client import frames, live, session, watching
 from client.giving import LARGEST_FILE
 from client.watching import Watched
 from tests.conftest import ROOT
@@ -105,6 +105,24 @@ def test_as_many_pictures_as_chosen_and_another_video_after_it(page: AppTest, se
     next(each for each in page.button if each.label == "Another video").click().run()
     assert not page.exception and page.file_uploader
     assert "video" not in page.session_state
+
+
+def test_the_shown_picture_is_decoded_once(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a video is read the page is drawn anew each second."""
+    decoded: list[float] = []
+    picture_at = frames.picture_at
+
+    def counted(data: bytes, at: float) -> frames.Picture:
+        decoded.append(at)
+        return picture_at(data, at)
+
+    monkeypatch.setattr(frames, "picture_at", counted)
+    way(page, "Video")
+    watched = give(page, VIDEO)
+    page.run()
+    assert decoded == [0.0]
+    watched.picture(watched.moments[1])
+    assert decoded == [0.0, watched.moments[1].at]
 
 
 def test_a_video_that_is_put_away_is_held_no_longer(page: AppTest) -> None:

@@ -65,4 +65,5 @@ def test_errors_are_told_to_people_without_internal_addresses(error: ServiceErro
 
 
 def test_a_files_name_means_nothing_in_markdown() -> None:
-    assert plain("a*b_c[1].jpg") == r"a\*b_c\[1\]\.jpg"
+    assert plain("a*b_c[1].jpg") == r"a\*b\_c\[1\]\.jpg"
+    assert plain("Grüße – „2“…") == "Grüße – „2“…", "a backslash would be seen before what is not ASCII"
