@@ -24,8 +24,10 @@ from tqdm import tqdm
 from client import settings
 from client.api import EmotionClient, ServerSlow, ServiceError
 from client.concurrency import bounded_map
-from client.results import COLUMNS, THRESHOLD, Row, as_csv, rows
-from emotion.contract import DETAILS, STANDARD, SUFFIXES, Detail
+from client.photos import SUFFIXES, Photo, prepare
+from client.results import COLUMNS, THRESHOLD, Outcome, Row, as_csv, rows
+from emotion import contract
+from emotion.contract import DETAILS, STANDARD, Detail
 
 RETRIES = 5
 """Times a photo is sent again while the service is away or busy; the pauses add up to about 15 seconds."""
@@ -136,9 +138,17 @@ def _photos(folder: Path) -> Iterator[Path]:
         yield from (path for path in paths if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
+def _photo(path: Path) -> Photo:
+    """As it is, if the service reads files of its kind; else as the page would send it."""
+    data = path.read_bytes()
+    whole = path.suffix.lower() in contract.SUFFIXES
+    return Photo(path.name, data, 1.0, None) if whole else prepare(path.name, data)
+
+
 def _analyse(client: EmotionClient, path: Path, name: str, detail: Detail) -> list[Row]:
     try:
-        return rows(name, client.analyse(path.read_bytes(), detail), THRESHOLD)
+        photo = _photo(path)
+        return rows(name, Outcome(photo, client.analyse(photo.data, detail)).own(), THRESHOLD)
     except ServerSlow as error:  # it may be this photo alone
         return [{"file": name, "status": SLOW, "message": str(error)}]
     except ServiceError as error:

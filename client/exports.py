@@ -4,20 +4,19 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from client import drawing
 from client.api import Answer, ServiceError
-from client.results import COLUMNS, UNCERTAIN, Outcome, as_csv, in_own_pixels, rows, shown_emotion
+from client.results import COLUMNS, UNCERTAIN, Outcome, as_csv, rows, shown_emotion
 
 QUALITY = 92
 
 
 def to_csv(outcomes: Sequence[Outcome], threshold: float) -> bytes:
     """A row for each face or photo without one, with a header, UTF-8."""
-    found = (row for each in outcomes for row in rows(each.photo.name, _own(each), threshold))
+    found = (row for each in outcomes for row in rows(each.photo.name, each.own(), threshold))
     return as_csv(COLUMNS, found).encode()
 
 
@@ -28,7 +27,7 @@ def to_json(outcomes: Sequence[Outcome], threshold: float) -> bytes:
 
 def annotated(outcome: Outcome, threshold: float) -> bytes:
     """The person's own photo with its marks, PNG if it was one, otherwise JPEG; only if the outcome has a picture."""
-    picture, answer = outcome.photo.own_picture(), _own(outcome)
+    picture, answer = outcome.photo.own_picture(), outcome.own()
     # One that is too large to decode is drawn as it was sent.
     own = isinstance(answer, Answer) and picture.size == (answer.analysis.image.width, answer.analysis.image.height)
     faces = answer.analysis.faces if isinstance(answer, Answer) and own else outcome.faces
@@ -63,16 +62,8 @@ def has_picture(outcome: Outcome) -> bool:
     return isinstance(outcome.answer, Answer) and outcome.photo.thumbnail is not None
 
 
-def _own(outcome: Outcome) -> Answer | ServiceError:
-    """The answer in pixels of the person's own photo, or the error."""
-    answer = outcome.answer
-    if isinstance(answer, ServiceError):
-        return answer
-    return replace(answer, analysis=in_own_pixels(answer.analysis, outcome.photo.scale, outcome.photo.size))
-
-
 def _entry(outcome: Outcome, threshold: float) -> dict[str, Any]:
-    answer = _own(outcome)
+    answer = outcome.own()
     if isinstance(answer, ServiceError):
         return {"file": outcome.photo.name, "error": {"code": answer.code, "message": str(answer)}}
     analysis = answer.analysis

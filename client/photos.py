@@ -57,7 +57,7 @@ class Photo:
     in `data` divided by those of the user's own photo, at most 1. `thumbnail`: a data URL, or None where Pillow cannot
     read the photo or it claims more than `MOST_PIXELS`. `original`: the user's own file, not a copy of it. `size`:
     width and height of the user's own photo when upright. `first_of_several`: whether its file holds more pictures.
-    `is_png`: whether her file is a PNG, which the annotated picture then is too.
+    `is_png`: whether their file is a PNG, which the annotated picture then is too.
     """
 
     name: str

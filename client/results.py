@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from client.api import Answer, ServiceError
 from client.photos import Photo
@@ -43,6 +43,12 @@ class Outcome:
         """The answer's faces; boxes in pixels of the photo that was sent."""
         return self.answer.analysis.faces if isinstance(self.answer, Answer) else ()
 
+    def own(self) -> Answer | ServiceError:
+        """The answer in pixels of the person's own photo, or the error."""
+        if isinstance(self.answer, ServiceError):
+            return self.answer
+        return replace(self.answer, analysis=in_own_pixels(self.answer.analysis, self.photo.scale, self.photo.size))
+
 
 def shown_emotion(face: Face, threshold: float) -> str:
     """The emotion, or `uncertain` where its confidence is below `threshold`, the face is not reliable, or the server's
@@ -58,7 +64,8 @@ def why_unreliable(face: Face) -> str:
 def in_own_pixels(analysis: Analysis, scale: float, size: tuple[int, int] | None = None) -> Analysis:
     """The analysis in pixels of the person's own picture instead of the one that was sent.
 
-    `scale`: sides of the picture that was sent, over those of her own; `size`: width and height of her own, if known.
+    `scale`: sides of the picture that was sent, over those of their own; `size`: width and height of
+    their own, if known.
     """
     if scale == 1.0:
         return analysis

@@ -99,6 +99,21 @@ def test_a_single_photo_is_enough(service: Service, folder: Path, tmp_path: Path
     assert [row["file"] for row in read(tmp_path / "one.csv")] == ["00.png"]
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("a.heic", "HEIF"), ("a.HIF", "HEIF"), ("a.gif", "GIF"), ("a.avif", "AVIF")]
+)
+def test_what_the_service_does_not_read_is_sent_as_jpeg(service: Service, tmp_path: Path, name: str, kind: str) -> None:
+    """As on the page; boxes are in pixels of the file."""
+    sent = face("sad", x=10.0, width=30.0)
+    service.answer(200, analysis(sent))
+    (tmp_path / name).write_bytes(encoded(Image.new("RGB", (4000, 100), "tan"), kind))
+    out = tmp_path / "results.csv"
+    assert batch.analyse_folder(EmotionClient(service.url), tmp_path / name, out, 2) == 0
+    assert service.received.startswith(b"\xff\xd8\xff")
+    [row] = read(out)
+    assert (row["x"], row["width"], row["image_width"]) == ("20.0", "60.0", "4000")
+
+
 def test_a_busy_service_is_asked_again(
     service: Service, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
