@@ -249,6 +249,7 @@ def test_8_other_page_and_back(tab: Page) -> None:
     expect(cards(tab).first).to_contain_text("Uncertain")
     go(tab, "Privacy and limits")
     expect(tab).to_have_title("Privacy and limits · Emotion detection")
+    expect(tab).to_have_url(re.compile(r"/privacy$"))  # else Back would leave the page's site
     tab.go_back()
     expect(cards(tab).first).to_contain_text("Uncertain")
     go(tab, "API")
