@@ -28,8 +28,8 @@ def return_at_once() -> None:
 def keep() -> None:
     """What is loaded by now stays for good, so no search for garbage looks at it again.
 
-    Streamlit searches after each run of a page, which is when the browser waits for what the page drew; without this it
-    takes 65 ms there, most of it for what libraries brought.
+    Streamlit searches after each run of a page, which is when the browser waits for what the page drew; most of what it
+    would look at is what libraries brought.
     """
     gc.collect()
     gc.freeze()

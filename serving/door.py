@@ -121,8 +121,8 @@ def _environment(addresses: Addresses, host: str, token: str, scratch: str) -> d
             "DOOR_TRACING": "traced" if traced else "untraced",
             "DOOR_PROXIES": os.environ.get("DOOR_PROXIES") or NOBODY,
             "DOOR_SOCKET": f"{scratch}/token.sock",
-            # Photos pass through in small pieces; what Go keeps beyond this is garbage it has not collected. With its
-            # default (100) it collects that after every few dozen photos, for a sixth of the door's processor time.
+            # Photos pass through in small pieces; what Go keeps beyond this is garbage it has not collected, and
+            # with its default (100) it collects that after every few dozen photos.
             "GOGC": "400",
             "GOMEMLIMIT": "256MiB",
             "XDG_CONFIG_HOME": scratch,

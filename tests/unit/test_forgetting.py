@@ -1,4 +1,4 @@
-"""Tabs that have gone are forgotten; the whole way is walked in tests/browser/test_privacy.py."""
+"""Tabs that have gone are forgotten; that they are is tested in tests/browser/test_page.py."""
 
 import subprocess
 import sys
