@@ -35,6 +35,7 @@ from emotion.errors import EmptyBody, Expired, ImageError, InvalidImage, Invalid
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
 from handler import forms, tracing
+from handler.connections import Connections
 
 Row = dict[str, Any]
 """One request as TorchServe hands it over: parameter names and values."""
@@ -64,6 +65,9 @@ the service can take, a refusal takes a twentieth of the time."""
 BOUNDARY_HEADER = "X-Form-Boundary"
 """Where the door writes a multipart form's boundary; it is empty for every other body."""
 
+CONNECTION_HEADER = "X-Connection"
+"""Where the door writes both ends of the client's connection."""
+
 DETAIL_HEADER = "X-Detail"
 """Where the door writes `detail` of the address's query, which TorchServe does not hand on."""
 
@@ -78,6 +82,7 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         self.pipeline = Pipeline.load(Path(context.system_properties["model_dir"]))
         self.pipeline.warm_up()
         self.policy = policy.from_environment()
+        self.connections = Connections()
         self.tracing = tracing.from_environment()
         self.announced = False
         self.initialized = True
@@ -102,6 +107,8 @@ class EmotionHandler(BaseHandler):  # type: ignore[misc]
         patience = self._patience(index)
         if (since := self._seconds_since_start(index)) is not None and since > patience:
             return Expired(f"the photo waited longer than {patience:g} seconds; it was not looked at")
+        if self.connections.gone(self._header(index, CONNECTION_HEADER)):
+            return Expired("whoever sent the photo has hung up; it was not looked at")
         asked = self._header(index, DETAIL_HEADER) or STANDARD
         # Looked for among the allowed values, so that it has their type.
         detail = next((allowed for allowed in DETAILS if allowed == asked), None)

@@ -119,7 +119,7 @@ def _answers() -> list[Any]:
             "The door's answers, by status",
             [(f"sum by (code) (rate({DOOR}, {PODS}}}[{RATE}]))", "{{code}}")],
             "reqps",
-            "408, 502 and 503 count as failures; 502 also counts callers who went away while they sent a photo.",
+            "408, 502 and 503 count as failures; who goes away while sending a photo counts as 400.",
             width=6,
         ),
         graph(

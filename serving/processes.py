@@ -21,29 +21,35 @@ class Stopped(Exception):
 
 
 @contextlib.contextmanager
-def running(
+def running(  # noqa: PLR0913, a process has that many properties
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
     *,
     grace: float = GRACE,
     descriptors: Sequence[int] = (),
+    standard_input: bytes | None = None,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run `command` in a process group of its own, and stop the whole group on leaving, whatever happened.
 
     `folder`: where it runs, by default where this process runs. `descriptors`: open files of ours that it gets,
-    under the same numbers. It has a group of its own because Ctrl-C in a terminal reaches every process of the
+    under the same numbers. `standard_input`: what it reads there, no more than a pipe holds (64 KiB); by default what
+    this process would read. It has a group of its own because Ctrl-C in a terminal reaches every process of the
     foreground group at once, and Java, its workers and Streamlit would each stop in their own way and order.
     """
     process = subprocess.Popen(
         command,
         env=environment,
         cwd=folder,
+        stdin=None if standard_input is None else subprocess.PIPE,
         start_new_session=True,
         pass_fds=descriptors,
         preexec_fn=_die_with_parent,  # noqa: PLW1509, no thread runs when this is called
     )
     try:
+        if process.stdin:
+            with process.stdin as pipe, contextlib.suppress(BrokenPipeError):
+                pipe.write(standard_input or b"")
         yield process
     finally:
         stop(process, grace)

@@ -15,6 +15,8 @@ from training import third_party
 
 ROOT = Path(__file__).resolve().parent.parent
 HANDLER = ROOT / "handler"
+BESIDE = ("connections.py", "forms.py", "tracing.py")
+"""What of it `emotion_handler.py` imports."""
 MODEL = ROOT / "model_store" / "emotion.onnx"
 ARCHIVE = ROOT / "model_store" / "emotion.mar"
 
@@ -43,7 +45,7 @@ def package(model: Path, out: Path) -> None:
         root = Path(scratch) / "root"
         shutil.copytree(ROOT / "emotion", root / "emotion", ignore=shutil.ignore_patterns(*NOT_SERVED))
         (root / "handler").mkdir()
-        for name in ("forms.py", "tracing.py"):
+        for name in BESIDE:
             shutil.copy(HANDLER / name, root / "handler")
         command = [str(Path(sys.executable).with_name("torch-model-archiver")), "--force"]
         command += ["--model-name", classifier.name, "--version", classifier.version]

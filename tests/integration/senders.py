@@ -28,14 +28,14 @@ class Account:
 class Sender(threading.Thread):
     """Sends `photo` again and again until nobody takes its connection any more, or it is told to stop."""
 
-    def __init__(self, addresses: Addresses, photo: bytes, account: Account) -> None:
+    def __init__(self, host: str, port: int, photo: bytes, account: Account) -> None:
         super().__init__()
-        self._addresses, self._photo, self._account = addresses, photo, account
+        self._host, self._port, self._photo, self._account = host, port, photo, account
         self._sent = 0
 
     def run(self) -> None:
         while not self._account.stop.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", self._addresses.door, timeout=120)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=120)
             try:
                 connection.connect()
             except ConnectionRefusedError:
@@ -67,10 +67,10 @@ class Sender(threading.Thread):
 
 
 @contextlib.contextmanager
-def senders(addresses: Addresses, photo: bytes, count: int) -> Iterator[Account]:
+def senders(addresses: Addresses, photo: bytes, count: int, host: str = "127.0.0.1") -> Iterator[Account]:
     """So many clients at work; on leaving, each has ended its last request."""
     account = Account()
-    threads = [Sender(addresses, photo, account) for _ in range(count)]
+    threads = [Sender(host, addresses.door, photo, account) for _ in range(count)]
     for thread in threads:
         thread.start()
     try:

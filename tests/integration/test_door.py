@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -124,9 +125,9 @@ def test_a_form_that_names_its_part_like_a_header_costs_its_neighbours_nothing(s
 
 def test_pipelined_requests_are_answered_in_their_order(server: Addresses) -> None:
     """A large photo and then a small one, at once on one connection; TorchServe alone mixes them up."""
+    bodies = {"first": photo_bytes("group"), "second": b"no photo"}
     with socket.create_connection(("127.0.0.1", server.door), timeout=TIMEOUT) as connection:
-        for name in ("first", "second"):
-            body = photo_bytes("group") if name == "first" else b"no photo"
+        for name, body in bodies.items():
             head = (
                 f"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\nX-Request-Id: {name}\r\nContent-Length: {len(body)}"
             )
@@ -144,9 +145,31 @@ def test_the_contract_is_served_where_it_is_written(server: Addresses, http: HTT
 
 
 def test_the_doors_numbers_are_on_a_port_of_their_own(server: Addresses, http: HTTP) -> None:
+    before = counted(server)
     http.get(f"{server.url}/nothing", timeout=TIMEOUT)
-    text = http.get(f"http://127.0.0.1:{server.door_metrics}/metrics", timeout=TIMEOUT).text
-    assert re.search(r'caddy_http_request_duration_seconds_count\{code="404",handler="map",.*server="door"\}', text)
+    eventually(lambda: counted(server)["GET", 404] == before["GET", 404] + 1, 5)
+
+
+@pytest.mark.parametrize("sent", [b"Content-Length: 300000\r\n\r\nabc", b"Content-Length: 9\r\n\r\nabc", b"chunked"])
+def test_an_upload_that_is_cut_off_is_no_failure_of_the_service(server: Addresses, sent: bytes) -> None:
+    """It counts as what its caller did, or, where it ended before Caddy had begun, as nothing."""
+    if sent == b"chunked":
+        sent = b"Transfer-Encoding: chunked\r\n\r\nno length\r\n"
+    before = counted(server)
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.door), timeout=TIMEOUT) as connection:
+            connection.sendall(HEAD + sent)
+    eventually(lambda: sum(counted(server).values()) == sum(before.values()) + 5, 10)
+    grown = counted(server) - before
+    assert {code for _, code in grown} <= {200, 400, 499}, grown
+
+
+def counted(server: Addresses) -> Counter[tuple[str, int]]:
+    """Requests that the door has ended, by method and status."""
+    text = requests.get(f"http://127.0.0.1:{server.door_metrics}/metrics", timeout=TIMEOUT).text
+    labels = r'code="(\d+)",handler="subroute",method="(\w+)",server="door"'
+    found = re.findall(rf"caddy_http_request_duration_seconds_count\{{{labels}\}} (\d+)", text)
+    return Counter({(method, int(code)): int(count) for code, method, count in found})
 
 
 HEAD = b"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\n"
@@ -231,8 +254,10 @@ def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.Monke
                 told.append((response.status, response.read()))
                 assert connection.recv(1) == b""
                 assert time.monotonic() - started < 10
+        codes = counted(behind)
     for got, answer in told:
         assert not answer or (got, json.loads(answer)["error"]["code"]) == (408, "upload_timeout")
+    assert {code for method, code in codes if method == "POST"} <= {200, 408, 499}, codes
 
 
 def test_a_client_cannot_have_the_doors_own_headers_left_out(server: Addresses, http: HTTP) -> None:

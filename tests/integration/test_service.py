@@ -1,11 +1,14 @@
 """The HTTP contract, against the real service."""
 
 import base64
+import contextlib
 import io
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 from typing import Any
 
+import psutil
 import pytest
 import requests
 from PIL import Image
@@ -15,6 +18,7 @@ from client.api import EmotionClient
 from emotion.contract import DETAILS, STAGES, Analysis, Detail, Face
 from emotion.labels import LABELS
 from serving.addresses import Addresses
+from sidecar.torchserve import describe
 from tests.conftest import GROUP_FACES, MODEL, encoded, photo_bytes, png_header
 from tests.integration.watching import eventually
 from training.artifact import load_classifier
@@ -283,13 +287,41 @@ def test_a_photo_for_which_nobody_waits_any_more_is_not_looked_at(
     headers = {"X-Request-Timeout": patience}
     answer = http.post(server.predictions, data=photo_bytes("smiling"), headers=headers, timeout=TIMEOUT)
     assert (answer.status_code, answer.json()["error"]["code"]) == (504, "expired")
+    eventually(lambda: grown(server, before, "emotion_images_rejected") == 1, 10)
+    assert grown(server, before, "emotion_images_analysed") == 0
 
-    def grown(name: str) -> float:
-        now = metrics(server)
-        return sum(value - before.get(sample, 0) for sample, value in now.items() if sample[0] == name)
 
-    eventually(lambda: grown("emotion_images_rejected") == 1, 10)
-    assert grown("emotion_images_analysed") == 0
+def test_a_photo_whose_sender_has_hung_up_is_not_looked_at(server: Addresses) -> None:
+    """While both workers stand still, every fourth client waits and the others hang up.
+
+    A worker believes that one is gone only after it has found one that is not: the first few may be looked at.
+    """
+    photo = photo_bytes("smiling")
+    before = metrics(server)
+    workers = [
+        each
+        for each in psutil.Process().children(recursive=True)
+        if any("model_service_worker" in word for word in each.cmdline())
+    ]
+    with contextlib.ExitStack() as open_:
+        for worker in workers:
+            worker.suspend()
+            open_.callback(worker.resume)
+        clients = [HTTPConnection("127.0.0.1", server.door, timeout=TIMEOUT) for _ in range(40)]
+        for client in clients:
+            open_.callback(client.close)
+            client.request("POST", "/predictions/emotion", photo)
+        # Each worker has a batch of four at most.
+        management = f"http://127.0.0.1:{server.management}"
+        eventually(lambda: describe(management, "emotion", TIMEOUT).queue_depth >= 40 - 2 * 4, 20)
+        for client in clients:
+            if client not in clients[::4]:
+                client.close()
+        for worker in workers:
+            worker.resume()
+        assert [client.getresponse().status for client in clients[::4]] == [200] * 10
+    eventually(lambda: grown(server, before, "emotion_images_rejected") >= 16, 20)
+    assert grown(server, before, "emotion_images_analysed") <= 24, "ten that wait, and those before the first of them"
 
 
 @pytest.mark.parametrize("patience", ["20", "", "-1", "0x0", "soon", "1e-9"])
@@ -305,6 +337,11 @@ def test_labelled_counters_begin_at_zero(server: Addresses, http: requests.Sessi
     eventually(lambda: [name for name, _ in metrics(server)].count("emotion_faces") == len(LABELS), 10)
     reasons = {dict(labels)["reason"] for name, labels in metrics(server) if name == "emotion_images_rejected"}
     assert {"empty_body", "invalid_image", "truncated_image", "image_too_large", "unsupported_format"} <= reasons
+
+
+def grown(server: Addresses, before: dict[Sample, float], name: str) -> float:
+    """By how much all samples of that name have grown since `before`."""
+    return sum(value - before.get(sample, 0) for sample, value in metrics(server).items() if sample[0] == name)
 
 
 def metrics(server: Addresses) -> dict[Sample, float]:

@@ -1,8 +1,10 @@
 """A stop loses nothing that the door has taken, and a part that dies does not go unnoticed."""
 
+import contextlib
 import io
 import re
 import signal
+import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +15,7 @@ import requests
 from PIL import Image
 
 from serving.addresses import Addresses
+from serving.server import serving
 from sidecar.torchserve import describe
 from tests.conftest import encoded, photo_bytes
 from tests.integration.commands import running
@@ -36,6 +39,21 @@ def test_clients_that_never_stop_sending_lose_nothing(clients: int, tmp_path: Pa
         assert service.stop() == 0
     assert_nothing_lost(account)
     assert account.ended["refused"] == clients
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="there is no IPv6 here")
+def test_clients_that_come_by_ipv6_lose_nothing_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOTION_OPEN", "yes")
+    addresses = free_addresses()
+    with contextlib.ExitStack() as stack:
+        # As in a container.
+        service = stack.enter_context(serving(addresses, host="0.0.0.0"))  # noqa: S104
+        service.wait_until_ready()
+        with senders(addresses, photo_bytes("smiling"), 4, host="::1") as account:
+            eventually(lambda: account.ended["200"] >= 8, 60)
+            stack.close()
+    assert_nothing_lost(account)
+    assert account.ended["refused"] == 4
 
 
 def test_fifty_large_photos_that_wait_are_answered(tmp_path: Path) -> None:

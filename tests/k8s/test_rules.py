@@ -23,7 +23,7 @@ from tests.k8s.stories import (
 )
 from tests.unit.local_service import Service
 
-DOOR = 'caddy_http_request_duration_seconds_count{{{}, server="door", handler="map", method="POST", code="{}"}}'
+DOOR = 'caddy_http_request_duration_seconds_count{{{}, server="door", handler="subroute", method="POST", code="{}"}}'
 
 
 def door(bad: float, minutes: int, before: int, after: int, *, step: int = 60, code: int = 503) -> dict[str, str]:

@@ -121,7 +121,7 @@ def pod(track: str = "") -> str:
 
 def photos(track: str, failed: float = 0.0, slow: float = 0.0, rate: int = 60, steps: int = 120) -> dict[str, str]:
     """A version's answers, so many a minute, of which some fail and some are slow."""
-    count = 'caddy_http_request_duration_seconds_count{%s, server="door", handler="map", method="POST", code="%d"}'
+    count = 'caddy_http_request_duration_seconds_count{%s, server="door", handler="subroute", method="POST", code="%d"}'
     return {
         count % (pod(track), 200): counter((rate * (1 - failed), steps)),
         count % (pod(track), 503): counter((rate * failed, steps)),
@@ -193,7 +193,7 @@ def test_a_few_photos_are_no_judgement(tmp_path: Path) -> None:
 
 def test_a_canary_that_recovers_is_let_off(tmp_path: Path) -> None:
     """Within an hour and a few minutes: the window that is looked at."""
-    name = 'caddy_http_request_duration_seconds_count{%s, server="door", handler="map", method="POST", code="503"}'
+    name = 'caddy_http_request_duration_seconds_count{%s, server="door", handler="subroute", method="POST", code="503"}'
     series = photos("", rate=1200, steps=240) | photos("canary", steps=240)
     series[name % pod("canary")] = counter((12, 60), (0, 180))
     check(tmp_path, series, [(WORSE, "59m", [1.0]), (WORSE, "130m", [0.0])], "1m")

@@ -16,7 +16,7 @@ from emotion.pipeline import Pipeline
 from emotion.pyramid import Pyramid
 from tests.conftest import ARCHIVE, ROOT, analyse, photo_bytes, photo_path
 from training import third_party
-from training.package import NOT_SERVED
+from training.package import BESIDE, NOT_SERVED
 
 IN_THE_ARCHIVE = """
 import json, sys
@@ -58,7 +58,7 @@ def test_the_archive_holds_the_handler_and_nothing_else(unpacked: Path) -> None:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
     package = {str(path.relative_to(ROOT)) for path in served_files()}
     models = {"emotion.onnx", third_party.INT8_DETECTOR.name, third_party.LANDMARKS.name}
-    ours = {"emotion_handler.py", "handler/forms.py", "handler/tracing.py", "model-config.yaml"}
+    ours = {"emotion_handler.py", *(f"handler/{name}" for name in BESIDE), "model-config.yaml"}
     assert found == package | models | ours | {"MAR-INF/MANIFEST.json"}
 
 
@@ -67,7 +67,7 @@ def test_the_archive_is_built_from_this_checkout(unpacked: Path) -> None:
         assert (unpacked / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), path.name
     for name in ("emotion_handler.py", "model-config.yaml"):
         assert (unpacked / name).read_bytes() == (ROOT / "handler" / name).read_bytes(), name
-    for name in ("forms.py", "tracing.py"):
+    for name in BESIDE:
         assert (unpacked / "handler" / name).read_bytes() == (ROOT / "handler" / name).read_bytes()
 
 
