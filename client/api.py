@@ -89,7 +89,7 @@ class ServerAway(ServiceError):
     outcome = "away"
     passes = every_photo = True
     resends = math.inf
-    advice = "Start it with `make run`, or set `EMOTION_SERVER` to its address; then try again."
+    advice = "Try again in a minute. If you run this: start it with `make run`, or set `EMOTION_SERVER` to its address."
 
 
 class ServerSlow(ServiceError):
@@ -97,7 +97,7 @@ class ServerSlow(ServiceError):
 
     outcome = "slow"
     passes = every_photo = True
-    advice = "It may be overloaded. Wait a little and try again, or raise `EMOTION_TIMEOUT`."
+    advice = "It may be overloaded. Try again in a minute. If you run this: `EMOTION_TIMEOUT` sets how long to wait."
 
 
 class ServerBusy(ServiceError):
@@ -132,7 +132,7 @@ class Redirected(ServiceError):
 
     outcome = "redirected"
     every_photo = True
-    advice = "Set `EMOTION_SERVER` to the address at which the service itself answers, often the one with https://."
+    advice = "If you run this: set `EMOTION_SERVER` to the address of the service itself, often the one with https://."
 
 
 class TokenRefused(ServiceError):
@@ -140,7 +140,7 @@ class TokenRefused(ServiceError):
 
     outcome = "token_refused"
     every_photo = True
-    advice = "Set `EMOTION_TOKEN` to one that the service accepts, and start the page again."
+    advice = "If you run this: set `EMOTION_TOKEN` to one that the service accepts, and start it again."
 
 
 class ImageRefused(ServiceError):

@@ -73,10 +73,14 @@ class CoveragePoint(_Part):
 
 
 class Report(Scores):
-    """`report.json`; the confusion matrix and its shares have a row for each true class, ordered as in `per_class`."""
+    """`report.json`; the confusion matrix and its shares have a row for each true class, ordered as in `per_class`.
+
+    `ece_by_chance`: the calibration error of a perfectly calibrated network on as many faces.
+    """
 
     model: ModelName
     data: Data
+    ece_by_chance: float
     confusion_matrix: tuple[tuple[int, ...], ...]
     confusion_shares: tuple[tuple[float, ...], ...]
     reliability: tuple[ReliabilityBin, ...]

@@ -35,6 +35,9 @@ RESAMPLES, TAILS, SEED = 2000, (0.025, 0.975), 0
 FOLDS = 5
 """For the cross-fitted calibration error."""
 
+DRAWS = 200
+"""Of answers that are right as often as stated, for the calibration error by chance."""
+
 CALIBRATION_BINS = 15
 """For the expected calibration error, as in Guo et al. 2017."""
 
@@ -93,6 +96,7 @@ def evaluate(
         "temperature": classifier.temperature,
         **score(probabilities, split.labels),
         "ece_cross_fitted": cross_fitted_calibration_error(logits, split.labels),
+        "ece_by_chance": calibration_error_by_chance(probabilities),
         "reliability": reliability(probabilities, split.labels),
         "coverage": coverage(probabilities, split.labels),
     }
@@ -184,6 +188,20 @@ def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray)
     return rounded(expected_calibration_error(probabilities, labels))
 
 
+def calibration_error_by_chance(probabilities: np.ndarray) -> float:
+    """The calibration error that a perfectly calibrated network would show on as many faces, the mean of `DRAWS`.
+
+    Each face is right with the probability that is stated for it, `[N, 7]`. Bins of few faces differ from their
+    confidence by chance, so the measure never reaches 0 (Roelofs et al. 2022, "Mitigating Bias in Calibration Error
+    Estimation").
+    """
+    generator = np.random.default_rng(SEED)
+    predicted, confidence = probabilities.argmax(1), probabilities.max(1)
+    wrong = (predicted + 1) % len(LABELS)
+    draws = (np.where(generator.random(len(predicted)) < confidence, predicted, wrong) for _ in range(DRAWS))
+    return rounded(float(np.mean([expected_calibration_error(probabilities, labels) for labels in draws])))
+
+
 def reliability(probabilities: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
     """Mean confidence, accuracy and number of faces in each of `CALIBRATION_BINS` equally wide bins of confidence.
 
@@ -238,6 +256,7 @@ def print_report(report: dict[str, Any]) -> None:
         )
     if report["ece_cross_fitted"] is not None:
         print(f"calibration error with the temperature fitted on other faces: {report['ece_cross_fitted']:.4f}")
+    print(f"calibration error of a perfectly calibrated network on as many faces: {report['ece_by_chance']:.4f}")
     print(f"\n{'':12}{'precision':>10}{'recall':>8}{'F1':>8}{'count':>7}   confusion: rows true, columns predicted")
     for row, (label, scores) in zip(report["confusion_matrix"], report["per_class"].items(), strict=True):
         cells = "".join(f"{cell:6d}" for cell in row)

@@ -63,6 +63,7 @@ def model_card(folder: Path) -> str:
         audited=_audited(json.loads((folder / "audit.json").read_text(encoding="utf-8"))),
         compression=_compression(compression),
         ece=f"{report['ece']:.3f}",
+        ece_by_chance=f"{report['ece_by_chance']:.3f}",
         ece_cross_fitted=f"{report['ece_cross_fitted']:.3f}",
         best=best,
         worst=worst,

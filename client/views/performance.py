@@ -97,7 +97,8 @@ def _reliability(report: Report) -> None:
     st.header("Can its confidence be believed?")
     st.write(
         "Where points lie on the dashed line, a face that is called “happy, 80%” is happy in 80 of 100 cases. "
-        f"On average the two differ by {report.ece * 100:.1f} percentage points."
+        f"On average the two differ by {report.ece * 100:.1f} percentage points; on as many faces it would be "
+        f"{report.ece_by_chance * 100:.1f} by chance alone."
     )
     st.altair_chart(
         charts.reliability(report), alt="Accuracy against stated confidence, in bins; close to the diagonal"

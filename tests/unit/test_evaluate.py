@@ -15,6 +15,7 @@ from tests.conftest import ROOT
 from training.artifact import load_classifier
 from training.data import fingerprints
 from training.evaluate import (
+    calibration_error_by_chance,
     cross_fitted_calibration_error,
     expected_calibration_error,
     reliability,
@@ -74,6 +75,15 @@ def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
     assert expected_calibration_error(probabilities, labels) == pytest.approx(0.3)
     honest = np.array([0] * 8 + [1] * 2)
     assert expected_calibration_error(probabilities, honest) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_perfect_network_has_the_calibration_error_of_chance() -> None:
+    """With one bin, the mean distance of a binomial share from what it is drawn with, by the normal approximation."""
+    probabilities = np.full((400, 7), 0.2 / 6)
+    probabilities[:, 0] = 0.8
+    expected = np.sqrt(2 * 0.8 * 0.2 / (np.pi * 400))
+    assert calibration_error_by_chance(probabilities) == pytest.approx(expected, rel=0.2)
+    assert calibration_error_by_chance(np.tile(probabilities, (100, 1))) < expected / 5
 
 
 def test_a_bin_of_confidence_has_an_interval_unless_it_holds_few_faces() -> None:
@@ -148,7 +158,7 @@ def test_the_readme_says_what_the_reports_say() -> None:
         "| **{}** (95 % interval {}) |".format(*accuracy(report)),
         "| {} ({}) |".format(*accuracy(report["deduplicated"])),
         f"| {report['macro_f1']:.3f} ({low:.3f}–{high:.3f}) |",
-        f"| {report['ece']:.3f} / {report['ece_cross_fitted']:.3f} |",
+        f"| {report['ece']:.3f} / {report['ece_cross_fitted']:.3f} / {report['ece_by_chance']:.3f} |",
         f"| {shipped['milliseconds']['1']:.2f} ms, {shipped['faster']:.1f} times faster than in fp32",
         f"{shipped['bytes'] / 1e6:.1f} MB |",
     ):

@@ -133,7 +133,7 @@ def test_where_the_service_is_is_nobodys_business(opened: Opened, monkeypatch: p
         socket.greet()
         error = socket.ask()["error"]
     assert error.startswith("There is no connection to the service. ") and "127.0.0.1" not in error
-    assert "Start it with make run" in error, "no Markdown"
+    assert "start it with make run" in error, "no Markdown"
 
 
 @pytest.mark.parametrize(
