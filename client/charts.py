@@ -8,6 +8,7 @@ import altair as alt
 from client.api import Answer
 from client.drawing import COLOURS
 from client.report import PeerStress, Report, Stress
+from emotion.labels import css
 
 STAGES = {
     "upload": "upload",
@@ -39,12 +40,13 @@ def class_scores(report: Report) -> alt.LayerChart:
         for label, scores in report.per_class.items()
     ]
     order = best_first(report)
+    colours = [css(COLOURS[emotion]) for emotion in order]
     unit, percent = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
     tooltip = ["emotion:N", *(alt.Tooltip(f"{name}:Q", format=".1%") for name in ("F1", "precision", "recall"))]
     base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("emotion:N", title=None, sort=order), tooltip=tooltip)
     bars = base.mark_bar(height=22).encode(
         x=alt.X("F1:Q", title="F1", scale=unit, axis=percent),
-        color=alt.Color("emotion:N", scale=alt.Scale(domain=order, range=emotion_colours(order)), legend=None),
+        color=alt.Color("emotion:N", scale=alt.Scale(domain=order, range=colours), legend=None),
     )
     intervals = base.mark_rule(color="gray", strokeWidth=1.5).encode(x=alt.X("low:Q", scale=unit), x2="high:Q")
     measures = ["precision", "recall"]
@@ -67,11 +69,6 @@ def class_scores(report: Report) -> alt.LayerChart:
 def best_first(report: Report) -> list[str]:
     """The emotions by F1, best first: the order of everything that has one row for each."""
     return sorted(report.per_class, key=lambda label: report.per_class[label].f1, reverse=True)
-
-
-def emotion_colours(emotions: Sequence[str]) -> list[str]:
-    """Theirs, as charts want them."""
-    return ["#{:02x}{:02x}{:02x}".format(*COLOURS[emotion]) for emotion in emotions]
 
 
 def confusion(report: Report, *, dark: bool) -> alt.LayerChart:

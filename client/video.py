@@ -7,7 +7,6 @@ Exit status: 0 when the whole video was analysed, 1 otherwise.
 """
 
 import argparse
-import io
 import json
 import sys
 import threading
@@ -29,6 +28,7 @@ from client import drawing, frames, settings
 from client.api import Answer, EmotionClient, ServiceError
 from client.batch import CONCURRENCY, RETRIES, stop_requests
 from client.concurrency import ordered_map
+from client.encoding import encoded
 from client.frames import MOST_BYTES, MOST_SECONDS, RATES, Bounds, Picture, VideoError
 from client.results import COLUMNS, THRESHOLD, Row, as_csv, in_own_pixels, rows
 from client.tracking import Followed, Tracker
@@ -72,10 +72,8 @@ def analyse_video(
 
 
 def _send(client: EmotionClient, picture: Picture, detail: Detail) -> Answer | ServiceError:
-    file = io.BytesIO()
-    picture.image.save(file, "JPEG", quality=QUALITY)
     try:
-        return client.analyse(file.getvalue(), detail)
+        return client.analyse(encoded(picture.image, "JPEG", quality=QUALITY), detail)
     except ServiceError as error:
         if error.every_photo:
             raise
