@@ -7,7 +7,7 @@ import altair as alt
 
 from client.api import Answer
 from client.drawing import COLOURS
-from client.report import PeerStress, Report, Stress
+from client.report import Clean, PeerStress, Report, Stress
 from emotion.labels import css
 
 STAGES = {
@@ -113,11 +113,6 @@ def reliability(report: Report) -> alt.LayerChart:
     base = alt.Chart(alt.Data(values=points)).encode(
         x=alt.X("confidence:Q", title="stated confidence", scale=unit, axis=percent)
     )
-    diagonal = (
-        alt.Chart(alt.Data(values=[{"at": 0}, {"at": 1}]))
-        .mark_line(strokeDash=[4, 4], color="gray")
-        .encode(x=alt.X("at:Q", scale=unit), y=alt.Y("at:Q", scale=unit))
-    )
     bars = base.mark_rule(color="gray").encode(
         y=alt.Y("low:Q", title="accuracy", scale=unit, axis=percent), y2="high:Q"
     )
@@ -129,7 +124,7 @@ def reliability(report: Report) -> alt.LayerChart:
             alt.Tooltip("faces:Q"),
         ],
     )
-    return (diagonal + bars + dots).properties(height=HEIGHT)
+    return (_diagonal([0, 1], unit) + bars + dots).properties(height=HEIGHT)
 
 
 def coverage(report: Report) -> alt.Chart:
@@ -158,7 +153,7 @@ AS_THEY_ARE = "as they are"
 
 def stress(report: Stress, peer: PeerStress | None) -> alt.LayerChart:
     """Accuracy under each condition at the middle strength, with its 95% interval, and the peer's."""
-    cells = {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+    cells = _middle(report)
     ours = [
         {
             "condition": name,
@@ -203,18 +198,13 @@ def stress(report: Stress, peer: PeerStress | None) -> alt.LayerChart:
 
 def stress_confidence(report: Stress) -> alt.LayerChart:
     """Accuracy against mean stated confidence, a point for each condition at the middle strength."""
-    cells = {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+    cells = _middle(report)
     points = [
         {"condition": name, "confidence": cell.confidence, "accuracy": cell.accuracy} for name, cell in cells.items()
     ]
     values = [value for cell in cells.values() for value in (cell.confidence, cell.accuracy)]
     ends = [math.floor(min(values) * 20) / 20, math.ceil(max(values) * 20) / 20]
     both, percent = alt.Scale(domain=ends), alt.Axis(format="%")
-    diagonal = (
-        alt.Chart(alt.Data(values=[{"at": end} for end in ends]))
-        .mark_line(strokeDash=[4, 4], color="gray")
-        .encode(x=alt.X("at:Q", scale=both), y=alt.Y("at:Q", scale=both))
-    )
     dots = (
         alt.Chart(alt.Data(values=points))
         .mark_circle(size=70, opacity=1)
@@ -228,7 +218,21 @@ def stress_confidence(report: Stress) -> alt.LayerChart:
             ],
         )
     )
-    return (diagonal + dots).properties(height=HEIGHT + 80)
+    return (_diagonal(ends, both) + dots).properties(height=HEIGHT + 80)
+
+
+def _middle(report: Stress) -> dict[str, Clean]:
+    """The undamaged faces, and each condition at its middle strength, by name."""
+    return {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+
+
+def _diagonal(ends: Sequence[float], scale: alt.Scale) -> alt.Chart:
+    """The dashed line on which confidence and accuracy are the same."""
+    return (
+        alt.Chart(alt.Data(values=[{"at": end} for end in ends]))
+        .mark_line(strokeDash=[4, 4], color="gray")
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale))
+    )
 
 
 def round_trips(answers: Sequence[Answer]) -> alt.Chart:
