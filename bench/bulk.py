@@ -30,7 +30,7 @@ import psutil
 from PIL import Image
 from pyarrow import parquet as pq
 
-from bench.load import ROOT
+from bench.common import ROOT
 from bulk.work import AT_ONCE
 from emotion.pipeline import Pipeline
 from serving.torchserve import ONE_THREAD

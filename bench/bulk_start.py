@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 
 from bench.bulk import make_photos, memory_mib, unpack_models
-from bench.load import ROOT
+from bench.common import ROOT
 from bulk.plan import Plan
 
 PHOTOS = 2000

@@ -4,13 +4,13 @@ The clock is the frame's number in binary, as black and white fields along the l
 left and a white one at the right.
 """
 
-import io
 from pathlib import Path
 
 import av
 from av.video.stream import VideoStream
 from PIL import Image, ImageDraw
 
+from client.encoding import encoded
 from client.samples import FOLDER
 
 RATE = 30
@@ -54,9 +54,7 @@ def _frame(still: Image.Image, number: int) -> bytes:
     for place, white in enumerate(fields):
         corners = (place * FIELD, SIZE[1] - HEIGHT, (place + 1) * FIELD, SIZE[1])
         draw.rectangle(corners, fill="white" if white else "black")
-    file = io.BytesIO()
-    frame.save(file, "JPEG", quality=85)
-    return file.getvalue()
+    return encoded(frame, "JPEG", quality=85)
 
 
 def write_video(path: Path, seconds: float) -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.common import FIRST_PORT, addresses_from
 from bench.load import Request, saturate
 from bench.service import one_face
 from client.api import EmotionClient
@@ -71,13 +72,13 @@ def main() -> None:
 
 def add_ports(parser: argparse.ArgumentParser) -> None:
     """The option that says where what is measured listens."""
-    parser.add_argument("--ports", type=int, default=18080, help="the first of those that are used")
+    parser.add_argument("--ports", type=int, default=FIRST_PORT, help="the first of those that are used")
 
 
 @contextmanager
 def service_and_page(ports: int) -> Iterator[tuple[Addresses, int, str]]:
     """The service and the page, ready: their addresses, the page's process and its address; `ports`: the first one."""
-    addresses, port = Addresses(*(ports + each for each in (0, 1, 2, 4, 5))), ports + 6
+    addresses, port = addresses_from(ports), ports + 6
     with serving(addresses) as service, page(port, addresses) as process:
         service.wait_until_ready()
         yield addresses, process.pid, f"http://127.0.0.1:{port}"
@@ -95,11 +96,11 @@ def their_page(root: Path, ports: int) -> Iterator[str]:
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
+def browser(*options: str) -> Iterator[Browser]:
     """Chromium without a window."""
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or shutil.which("google-chrome")
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu", *options])
         yield chromium
         chromium.close()
 

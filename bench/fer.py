@@ -19,9 +19,6 @@ import numpy as np
 from training.conditions import CONDITIONS, damaged
 from training.data import load_splits, some_faces
 
-ORDER = ("angry", "disgusted", "fearful", "happy", "sad", "surprised", "neutral")
-"""The network's outputs, in our words; the order is FER-2013's, as ours is."""
-
 SEED = 0
 """As in `training.stress`."""
 
@@ -55,7 +52,7 @@ def main() -> None:
 
 
 def _answers(network: keras.Model, images: np.ndarray) -> np.ndarray:
-    """Indices of `ORDER`, int64 `[N]`, for grey faces uint8 `[N, 48, 48]`."""
+    """Indices of classes, int64 `[N]`, for grey faces uint8 `[N, 48, 48]`; the order is FER-2013's, as ours is."""
     size = network.input_shape[1:3]
     enlarged = np.stack([cv2.resize(image, size) for image in images]).astype(np.float32)
     outputs: np.ndarray = network.predict(((enlarged / 255 - 0.5) * 2)[..., None], batch_size=256, verbose=0)

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from bench.load import LEAD, ROOT
+from bench.common import ROOT
+from bench.load import LEAD
 from emotion.classifier import OnnxClassifier
 from emotion.contract import STANDARD, Detail
 from serving.torchserve import ONE_THREAD

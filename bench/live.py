@@ -7,7 +7,6 @@ and browser. Then the command `client.video` with a minute of 720p.
 
 import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -19,13 +18,12 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from bench.camera import RATE, READ_CLOCKS, frames_in, write_clip, write_video
+from bench.client import add_ports, browser, choose_and_wait, service_and_page
 from client.samples import FOLDER
 from serving.addresses import Addresses
-from serving.page import page
-from serving.server import serving
 
 WARM_UP = 3.0
 
@@ -34,35 +32,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
     parser.add_argument("--minutes", type=float, default=0, help="for which memory is watched")
-    parser.add_argument("--ports", type=int, default=18080, help="the first of those that are used")
+    add_ports(parser)
     arguments = parser.parse_args()
-    first_port = arguments.ports
-    addresses = Addresses(*(first_port + each for each in (0, 1, 2, 4, 5)))
-    url = f"http://127.0.0.1:{first_port + 6}"
-    with serving(addresses) as service:
-        service.wait_until_ready()
-        with page(first_port + 6, addresses) as process, browser() as chromium:
+    with service_and_page(arguments.ports) as (addresses, pid, url):
+        with browser_with_camera() as chromium:
             first = camera(chromium, url)
             say("one camera", measure([first], arguments.seconds))
             if arguments.minutes:
-                watch_memory(first, process.pid, arguments.minutes)
+                watch_memory(first, pid, arguments.minutes)
             second = camera(chromium, url)
             say("two cameras", measure([first, second], arguments.seconds))
-            print(f"an upload beside two cameras: answered after {upload(chromium, url):.0f} ms")
+            took = choose_and_wait(chromium, url, FOLDER / "Grace-Hopper.jpg")
+            print(f"an upload beside two cameras: answered after {took:.0f} ms")
         video(addresses)
 
 
 @contextmanager
-def browser() -> Iterator[Browser]:
+def browser_with_camera() -> Iterator[Browser]:
     """Chromium with the clip as its camera."""
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch, sync_playwright() as playwright:
+    with tempfile.TemporaryDirectory(prefix="emotion-bench-") as scratch:
         clip = Path(scratch) / "clip.mjpeg"
         write_clip(clip)
-        options = ["--no-sandbox", "--disable-gpu", "--use-fake-ui-for-media-stream", *as_camera(clip)]
-        chromium = playwright.chromium.launch(executable_path=path, args=options)
-        yield chromium
-        chromium.close()
+        with browser("--use-fake-ui-for-media-stream", *as_camera(clip)) as chromium:
+            yield chromium
 
 
 def as_camera(clip: Path) -> list[str]:
@@ -113,19 +105,6 @@ def watch_memory(tab: Page, pid: int, minutes: float) -> None:
         print(f"minute {minute}: the page's server holds {held:.1f} MiB, the tab's script {heap:.1f} MiB", flush=True)
         if minute < round(minutes):
             time.sleep(60)
-
-
-def upload(chromium: Browser, url: str) -> float:
-    """Milliseconds from choosing a photo in a third tab to its answer on the page."""
-    tab = chromium.new_context().new_page()
-    tab.goto(url)
-    tab.get_by_role("button", name="I understand").click()
-    tab.get_by_text("choose them, drop them here").wait_for()
-    tab.wait_for_load_state("networkidle")
-    started = time.perf_counter()
-    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(FOLDER / "Grace-Hopper.jpg")
-    tab.get_by_text("answered in").wait_for()
-    return (time.perf_counter() - started) * 1000
 
 
 def video(addresses: Addresses) -> None:

@@ -5,9 +5,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-ROOT = Path(__file__).resolve().parent.parent
 
 WARM_UP = 20
 """Requests of one client before any are counted."""

@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, Page
 
 from bench.client import add_ports, browser, open_uploader, service_and_page
 from bench.service import one_face
+from client.encoding import encoded
 
 AT_ONCE, SESSIONS, EACH = 40, 3, 50
 WIDTH, HEIGHT, GRAIN = 4000, 3000, 10.0
@@ -45,13 +46,11 @@ def photos(count: int) -> Iterator[list[Path]]:
     """So many files of one photo with the grain of a camera, without which it would have a third of the bytes."""
     picture = np.asarray(Image.open(io.BytesIO(one_face(WIDTH, HEIGHT))))
     grain = np.random.default_rng(0).normal(0, GRAIN, picture.shape)
-    noisy = Image.fromarray(np.clip(picture + grain, 0, 255).astype(np.uint8))
-    file = io.BytesIO()
-    noisy.save(file, "JPEG", quality=90)
+    noisy = encoded(Image.fromarray(np.clip(picture + grain, 0, 255).astype(np.uint8)), "JPEG", quality=90)
     with tempfile.TemporaryDirectory(prefix="emotion-bench-") as folder:
         files = [Path(folder) / f"{number:02}.jpg" for number in range(count)]
         for each in files:
-            each.write_bytes(file.getvalue())
+            each.write_bytes(noisy)
         yield files
 
 

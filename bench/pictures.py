@@ -1,13 +1,13 @@
 """README's pictures of the page, made anew: `python -m bench.pictures`. Look at them before they are committed."""
 
 import argparse
-from pathlib import Path
 
 from playwright.sync_api import Page
 
 from bench.client import add_ports, browser, open_uploader, service_and_page
+from bench.common import ROOT
 
-FOLDER = Path(__file__).resolve().parent.parent / "docs"
+FOLDER = ROOT / "docs"
 
 
 def main() -> None:

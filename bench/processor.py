@@ -1,6 +1,4 @@
-"""Processor time of the service's parts, and of the load generator, for each photo."""
-
-import os
+"""Processor time: of any processes, and of the service's parts and of the load generator for each photo."""
 
 import psutil
 
@@ -10,19 +8,25 @@ from serving.server import Service
 
 def seconds(service: Service) -> dict[str, float]:
     """Spent until now by each part: `workers`, `java`, `door`, and `client`, which is this process."""
-    java = psutil.Process(service.torchserve.pid)
-    own = os.times()
+    java, *workers = family(service.torchserve.pid)
     return {
-        "workers": sum(_of(each) for each in java.children(recursive=True)),
-        "java": _of(java),
-        "door": _of(psutil.Process(service.door.pid)),
-        "client": own.user + own.system,
+        "workers": processor_seconds(*workers),
+        "java": processor_seconds(java),
+        "door": processor_seconds(psutil.Process(service.door.pid)),
+        "client": processor_seconds(psutil.Process()),
     }
 
 
-def _of(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that it started."""
+    process = psutil.Process(pid)
+    return [process, *process.children(recursive=True)]
+
+
+def processor_seconds(*processes: psutil.Process) -> float:
+    """What these have spent until now."""
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))
 
 
 class Split:

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import skimage.data
 
+from bench.common import ADDRESSES
 from bench.load import Request, latencies, saturate
 from emotion.classifier import OnnxClassifier
 from emotion.pipeline import Pipeline, Result
-from serving.addresses import Addresses
 from serving.server import serving
 from training import third_party
 
@@ -55,15 +55,14 @@ def main() -> None:
         for name, content in photos.items()
     }
     in_process = within[usual]
-    addresses = Addresses(18080, 18081, 18082, 18084, 18085)
-    with serving(addresses) as service:
+    with serving(ADDRESSES) as service:
         service.wait_until_ready()
         alone, behind = latencies(
-            [Request(port, photo) for port in (addresses.door, addresses.inference)], arguments.requests
+            [Request(port, photo) for port in (ADDRESSES.door, ADDRESSES.inference)], arguments.requests
         )
-        others = latencies([Request(addresses.door, photos[name]) for name in photos if name != usual], OTHERS)
-        throughput, under_load = saturate(Request(addresses.door, photo), arguments.clients, arguments.seconds)
-        shares = throughput_kept(photo, addresses, arguments.clients, arguments.seconds / 2)
+        others = latencies([Request(ADDRESSES.door, photos[name]) for name in photos if name != usual], OTHERS)
+        throughput, under_load = saturate(Request(ADDRESSES.door, photo), arguments.clients, arguments.seconds)
+        shares = throughput_kept(photo, arguments.clients, arguments.seconds / 2)
     print(f"\n{'':32}{'median':>9}{'p95':>9}{'p99':>9}")
     over_http = dict(zip(photos, [alone, *others], strict=True))
     rows = [
@@ -123,18 +122,18 @@ def bench_pipeline(pipeline: Pipeline, name: str, photo: bytes, expected: int, c
     return times
 
 
-def throughput_kept(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> list[float]:
+def throughput_kept(photo: bytes, clients: int, seconds: float) -> list[float]:
     """Photos a second through the door over those of TorchServe itself, in each of some rounds.
 
     Who is first changes from round to round, so that a machine that grows busier favours neither.
     """
     shares = []
     for number in range(ROUNDS):
-        ports = [addresses.door, addresses.inference]
+        ports = [ADDRESSES.door, ADDRESSES.inference]
         if number % 2:
             ports.reverse()
         rates = {port: saturate(Request(port, photo), clients, seconds)[0] for port in ports}
-        shares.append(rates[addresses.door] / rates[addresses.inference])
+        shares.append(rates[ADDRESSES.door] / rates[ADDRESSES.inference])
     return shares
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.common import ADDRESSES, BATCH, WORKERS
 from bench.in_process import in_process
 from bench.load import Request, saturate
 from bench.processor import Split
@@ -21,12 +22,8 @@ from bench.service import one_face
 from serving.addresses import Addresses
 from serving.processes import running
 from serving.server import serving
-from sidecar.torchserve import Unreachable, describe
+from serving.torchserve import workers_are_ready
 
-WORKERS, BATCH = 2, 4
-"""As in handler/model-config.yaml."""
-
-OURS = Addresses(18080, 18081, 18082, 18084, 18085)
 THEIRS = {"inference": 18180, "management": 18181, "metrics": 18182}
 """Ports; before version 2.2 there was no door."""
 
@@ -43,12 +40,12 @@ def main() -> None:
     photo = one_face(640, 480)
     ports = [word for name, port in THEIRS.items() for word in (f"--{name}-port", str(port))]
     command = [sys.executable, "-m", "serving.server", *ports]
-    with serving(OURS) as service, in_process(photo, WORKERS) as limit, contextlib.ExitStack() as stack:
-        requests = {"HTTP": Request(OURS.door, photo), "HTTP, no door": Request(OURS.inference, photo)}
+    with serving(ADDRESSES) as service, in_process(photo, WORKERS) as limit, contextlib.ExitStack() as stack:
+        requests = {"HTTP": Request(ADDRESSES.door, photo), "HTTP, no door": Request(ADDRESSES.inference, photo)}
         service.wait_until_ready()
         if arguments.against:
             stack.enter_context(running(command, folder=arguments.against.resolve()))
-            wait_until_ready(THEIRS["management"])
+            wait_until_ready(Addresses(management=THEIRS["management"]))
             requests["theirs, HTTP"] = Request(THEIRS["inference"], photo)
         for request in requests.values():
             saturate(request, arguments.clients, 2)
@@ -69,17 +66,13 @@ def main() -> None:
     print(f"HTTP keeps {middle['HTTP'] / middle['in-process']:.0%} of {WORKERS} processes in-process")
 
 
-def wait_until_ready(management: int, timeout: float = 120.0) -> None:
+def wait_until_ready(addresses: Addresses, timeout: float = 120.0) -> None:
     """Return once TorchServe's workers are ready; raises `TimeoutError`."""
     deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        try:
-            if describe(f"http://127.0.0.1:{management}", "emotion", timeout=2).is_ready:
-                return
-        except Unreachable:
-            pass
+    while not workers_are_ready(addresses):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"no ready workers on port {addresses.management}")
         time.sleep(0.5)
-    raise TimeoutError(f"no ready workers on port {management}")
 
 
 if __name__ == "__main__":

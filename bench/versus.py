@@ -18,11 +18,10 @@ from typing import Any
 
 import cv2
 
+from bench.common import ROOT
 from bench.scenes import small_faces
 from bench.service import one_face
 from training import photographs
-
-ROOT = Path(__file__).resolve().parent.parent
 
 WORKER = """
 import json, sys, time

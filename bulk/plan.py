@@ -12,7 +12,7 @@ from itertools import islice
 
 from bulk.results import Results
 from bulk.rows import NO_FACE, OK
-from bulk.source import photos
+from bulk.source import digest, photos
 
 LARGEST_PART, SMALLEST_PART = 1000, 8
 """Photos in a part: many, so that there are few files; few, so that a small archive still keeps all cores busy."""
@@ -57,11 +57,11 @@ class Plan:
         """The parts that are to be done, while the source is still being listed; no photo is in two of them."""
         results = Results(self.results)
         present = results.parts()
-        done = {_digest(photo) for name in self.others for photo in results.values(name, "photo")}
+        done = {digest(photo) for name in self.others for photo in results.values(name, "photo")}
         for part in cut(photos(self.source), self.photos_per_part):
             if part.name in present:
                 continue
-            left = tuple(photo for photo in part.photos if _digest(photo) not in done) if done else part.photos
+            left = tuple(photo for photo in part.photos if digest(photo) not in done) if done else part.photos
             if left:
                 yield part if left == part.photos else Part(name_of(left), left)
         if self.retry_errors:
@@ -91,7 +91,7 @@ def cut(uris: Iterable[str], size: int) -> Iterator[Part]:
     names: list[str] = []
     for uri in uris:
         names.append(uri)
-        ends = len(names) >= least and int.from_bytes(_digest(uri), "big") % least == 0
+        ends = len(names) >= least and int.from_bytes(digest(uri), "big") % least == 0
         if ends or len(names) == most:
             yield Part(name_of(names), tuple(names))
             names.clear()
@@ -110,7 +110,3 @@ def size_for(source: str, cores: int) -> int:
     if count == SMALL_ARCHIVE:
         return LARGEST_PART
     return max(SMALLEST_PART, min(LARGEST_PART, count // (cores * PARTS_PER_CORE)))
-
-
-def _digest(uri: str) -> bytes:
-    return blake2b(uri.encode(), digest_size=16).digest()

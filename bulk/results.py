@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pyarrow import fs
 from pyarrow import parquet as pq
 
+from bulk.rows import Row
 from bulk.storage import TEMPORARY, locate, put
 
 RUN = "_run.json"
@@ -48,6 +49,15 @@ class Results:
     def file(self, part: str) -> str:
         """The path of a part's file in `system`."""
         return f"{self.path}/{part}{SUFFIX}"
+
+    def rows(self, part: str) -> list[Row]:
+        """What is in a part's file."""
+        found: list[Row] = pq.read_table(self.file(part), filesystem=self.system, partitioning=None).to_pylist()
+        return found
+
+    def put(self, part: str, data: bytes) -> None:
+        """Write a part's file, or replace it."""
+        put(f"{self.uri}/{part}{SUFFIX}", data)
 
     def values(self, part: str, column: str) -> list[str]:
         """What is in a column of a part's file, each value once."""

@@ -34,6 +34,11 @@ def photos(source: str) -> Iterator[str]:
         yield from _folder(source)
 
 
+def digest(uri: str) -> bytes:
+    """16 bytes that stand for a photo where millions of URIs would not fit into memory."""
+    return blake2b(uri.encode(), digest_size=16).digest()
+
+
 def _once(uris: Iterable[str]) -> Iterator[str]:
     """Only manifests can name a photo twice. Those seen are in a private database, whose pages go to disk when many."""
     with closing(sqlite3.connect("", isolation_level=None)) as database:
@@ -43,8 +48,7 @@ def _once(uris: Iterable[str]) -> Iterator[str]:
         )
         cursor = database.cursor()
         for uri in uris:
-            digest = blake2b(uri.encode(), digest_size=16).digest()
-            if cursor.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest,)).rowcount:
+            if cursor.execute("INSERT OR IGNORE INTO seen VALUES (?)", (digest(uri),)).rowcount:
                 yield uri
 
 

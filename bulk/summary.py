@@ -8,7 +8,7 @@ from pyarrow import dataset
 
 from bulk.results import Results
 from bulk.rows import NO_FACE, OK
-from emotion.labels import COLOURS
+from emotion.labels import COLOURS, css
 
 SOME_FAILED = 3
 """Exit status of a run that analysed all it could; 1 and 2 are what Python and its command lines fail with."""
@@ -69,7 +69,7 @@ def text(counts: Counts) -> str:
 
 def page(counts: Counts, source: str) -> str:
     """One page of HTML that loads nothing from elsewhere."""
-    colours = {str(emotion): "#{:02x}{:02x}{:02x}".format(*rgb) for emotion, rgb in COLOURS.items()}
+    colours = {emotion: css(rgb) for emotion, rgb in COLOURS.items()}
     charts = "".join(
         (
             _bars("Photos by outcome", counts.outcomes, counts.photos, {}),

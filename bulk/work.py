@@ -14,8 +14,9 @@ from pyarrow import parquet as pq
 
 from bulk.guard import Analyse, Guard
 from bulk.plan import Part
+from bulk.results import Results
 from bulk.rows import NO_FACE, OK, SCHEMA, UNREADABLE, Row, failure
-from bulk.storage import locate, put, read
+from bulk.storage import read
 from emotion.contract import MAX_BODY, Detail
 from emotion.errors import ImageTooLarge
 
@@ -33,7 +34,7 @@ class Analyst:
     """
 
     def __init__(self, results: str, detail: Detail, models: str | None) -> None:
-        self._results, self._detail = results, detail
+        self._results, self._detail = Results(results), detail
         self._pipeline = Guard(partial(_load, detail, models))
         self._turn = Lock()
         self._pool = ThreadPoolExecutor(AHEAD, thread_name_prefix="fetch")
@@ -43,8 +44,7 @@ class Analyst:
 
     def analyse(self, part: Part) -> dict[str, Any]:
         """Does one part; its file is in place when this returns."""
-        target = f"{self._results}/{part.name}.parquet"
-        kept = _read_rows(target) if part.again else []
+        kept = self._results.rows(part.name) if part.again else []
         failed = [str(row["photo"]) for row in kept if row["outcome"] not in {OK, NO_FACE}]
         photos = failed if part.again else list(part.photos)
         with self._turn:
@@ -53,7 +53,7 @@ class Analyst:
         if part.again:
             new = _grouped(found)  # a failed photo has one row, so each is replaced once
             found = [each for row in kept for each in new.get(row["photo"], [row])]
-        _write(target, found, self._pipeline.version, self._detail)
+        self._results.put(part.name, _file(found, self._pipeline.version, self._detail))
         faces = sum(row.get("face") is not None for row in found)
         return {"photos": len(photos), "faces": faces, "seconds": time.perf_counter() - started}
 
@@ -117,15 +117,11 @@ def _grouped(found: list[Row]) -> dict[object, list[Row]]:
     return groups
 
 
-def _read_rows(target: str) -> list[Row]:
-    system, path = locate(target)
-    found: list[Row] = pq.read_table(path, filesystem=system, partitioning=None).to_pylist()
-    return found
-
-
-def _write(target: str, found: list[Row], version: str, detail: str) -> None:
+def _file(found: list[Row], version: str, detail: str) -> bytes:
+    """Rows as a Parquet file."""
     # In memory first: a part is small, and an upload that fails half-way must not be completed by closing its stream.
     buffer = pa.BufferOutputStream()
     schema = SCHEMA.with_metadata({"emotion.model_version": version, "emotion.detail": detail})
     pq.write_table(pa.Table.from_pylist(found, schema), buffer, compression="zstd")
-    put(target, buffer.getvalue().to_pybytes())
+    content: bytes = buffer.getvalue().to_pybytes()
+    return content

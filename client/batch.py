@@ -46,22 +46,11 @@ class ServiceLost(RuntimeError):
 
 
 def main() -> None:
-    first, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m client.batch",
-        description=first,
-        epilog=more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("client.batch", __doc__ or "", "photos")
     parser.add_argument("folder", type=Path, help=f"of photos, or one photo ({', '.join(SUFFIXES)})")
-    parser.add_argument("--out", type=Path, default=Path("results.csv"), help="CSV file (default: %(default)s)")
-    parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
-    parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="photos under way at once")
     arguments = parser.parse_args()
     try:
-        configuration = settings.from_environment()
-        client = EmotionClient(configuration.server, configuration.timeout, retries=RETRIES, token=configuration.token)
-        with stop_requests() as stopping:
+        with connected() as client, stop_requests() as stopping:
             failed = analyse_folder(
                 client, arguments.folder, arguments.out, arguments.concurrency, stopping, arguments.detail
             )
@@ -72,6 +61,27 @@ def main() -> None:
     if failed:
         sys.exit(f"{failed} photos could not be analysed; {arguments.out} says why, and the same command tries again")
     print(f"every photo is analysed; {arguments.out} has the results")
+
+
+def command_line(module: str, text: str, what: str) -> argparse.ArgumentParser:
+    """The parser of a command that is described by `text`, with the options of every command; `what` it analyses."""
+    first, _, more = text.partition("\n\n")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=first,
+        epilog=more,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--out", type=Path, default=Path("results.csv"), help="CSV file (default: %(default)s)")
+    parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
+    parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help=f"{what} under way at once")
+    return parser
+
+
+def connected() -> EmotionClient:
+    """A client of the service that the environment names. Raises `ValueError` for settings that cannot be used."""
+    ours = settings.from_environment()
+    return EmotionClient(ours.server, ours.timeout, retries=RETRIES, token=ours.token)
 
 
 @contextlib.contextmanager

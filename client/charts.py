@@ -7,7 +7,8 @@ import altair as alt
 
 from client.api import Answer
 from client.drawing import COLOURS
-from client.report import PeerStress, Report, Stress
+from client.report import Clean, PeerStress, Report, Stress
+from emotion.labels import css
 
 STAGES = {
     "upload": "upload",
@@ -39,12 +40,13 @@ def class_scores(report: Report) -> alt.LayerChart:
         for label, scores in report.per_class.items()
     ]
     order = best_first(report)
+    colours = [css(COLOURS[emotion]) for emotion in order]
     unit, percent = alt.Scale(domain=[0, 1]), alt.Axis(format="%")
     tooltip = ["emotion:N", *(alt.Tooltip(f"{name}:Q", format=".1%") for name in ("F1", "precision", "recall"))]
     base = alt.Chart(alt.Data(values=rows)).encode(y=alt.Y("emotion:N", title=None, sort=order), tooltip=tooltip)
     bars = base.mark_bar(height=22).encode(
         x=alt.X("F1:Q", title="F1", scale=unit, axis=percent),
-        color=alt.Color("emotion:N", scale=alt.Scale(domain=order, range=emotion_colours(order)), legend=None),
+        color=alt.Color("emotion:N", scale=alt.Scale(domain=order, range=colours), legend=None),
     )
     intervals = base.mark_rule(color="gray", strokeWidth=1.5).encode(x=alt.X("low:Q", scale=unit), x2="high:Q")
     measures = ["precision", "recall"]
@@ -67,11 +69,6 @@ def class_scores(report: Report) -> alt.LayerChart:
 def best_first(report: Report) -> list[str]:
     """The emotions by F1, best first: the order of everything that has one row for each."""
     return sorted(report.per_class, key=lambda label: report.per_class[label].f1, reverse=True)
-
-
-def emotion_colours(emotions: Sequence[str]) -> list[str]:
-    """Theirs, as charts want them."""
-    return ["#{:02x}{:02x}{:02x}".format(*COLOURS[emotion]) for emotion in emotions]
 
 
 def confusion(report: Report, *, dark: bool) -> alt.LayerChart:
@@ -116,11 +113,6 @@ def reliability(report: Report) -> alt.LayerChart:
     base = alt.Chart(alt.Data(values=points)).encode(
         x=alt.X("confidence:Q", title="stated confidence", scale=unit, axis=percent)
     )
-    diagonal = (
-        alt.Chart(alt.Data(values=[{"at": 0}, {"at": 1}]))
-        .mark_line(strokeDash=[4, 4], color="gray")
-        .encode(x=alt.X("at:Q", scale=unit), y=alt.Y("at:Q", scale=unit))
-    )
     bars = base.mark_rule(color="gray").encode(
         y=alt.Y("low:Q", title="accuracy", scale=unit, axis=percent), y2="high:Q"
     )
@@ -132,7 +124,7 @@ def reliability(report: Report) -> alt.LayerChart:
             alt.Tooltip("faces:Q"),
         ],
     )
-    return (diagonal + bars + dots).properties(height=HEIGHT)
+    return (_diagonal([0, 1], unit) + bars + dots).properties(height=HEIGHT)
 
 
 def coverage(report: Report) -> alt.Chart:
@@ -161,7 +153,7 @@ AS_THEY_ARE = "as they are"
 
 def stress(report: Stress, peer: PeerStress | None) -> alt.LayerChart:
     """Accuracy under each condition at the middle strength, with its 95% interval, and the peer's."""
-    cells = {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+    cells = _middle(report)
     ours = [
         {
             "condition": name,
@@ -206,18 +198,13 @@ def stress(report: Stress, peer: PeerStress | None) -> alt.LayerChart:
 
 def stress_confidence(report: Stress) -> alt.LayerChart:
     """Accuracy against mean stated confidence, a point for each condition at the middle strength."""
-    cells = {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+    cells = _middle(report)
     points = [
         {"condition": name, "confidence": cell.confidence, "accuracy": cell.accuracy} for name, cell in cells.items()
     ]
     values = [value for cell in cells.values() for value in (cell.confidence, cell.accuracy)]
     ends = [math.floor(min(values) * 20) / 20, math.ceil(max(values) * 20) / 20]
     both, percent = alt.Scale(domain=ends), alt.Axis(format="%")
-    diagonal = (
-        alt.Chart(alt.Data(values=[{"at": end} for end in ends]))
-        .mark_line(strokeDash=[4, 4], color="gray")
-        .encode(x=alt.X("at:Q", scale=both), y=alt.Y("at:Q", scale=both))
-    )
     dots = (
         alt.Chart(alt.Data(values=points))
         .mark_circle(size=70, opacity=1)
@@ -231,7 +218,21 @@ def stress_confidence(report: Stress) -> alt.LayerChart:
             ],
         )
     )
-    return (diagonal + dots).properties(height=HEIGHT + 80)
+    return (_diagonal(ends, both) + dots).properties(height=HEIGHT + 80)
+
+
+def _middle(report: Stress) -> dict[str, Clean]:
+    """The undamaged faces, and each condition at its middle strength, by name."""
+    return {AS_THEY_ARE: report.clean} | {each.name: each.middle for each in report.conditions}
+
+
+def _diagonal(ends: Sequence[float], scale: alt.Scale) -> alt.Chart:
+    """The dashed line on which confidence and accuracy are the same."""
+    return (
+        alt.Chart(alt.Data(values=[{"at": end} for end in ends]))
+        .mark_line(strokeDash=[4, 4], color="gray")
+        .encode(x=alt.X("at:Q", scale=scale), y=alt.Y("at:Q", scale=scale))
+    )
 
 
 def round_trips(answers: Sequence[Answer]) -> alt.Chart:

@@ -1,13 +1,12 @@
 """The grey crop that the network reads of a face, cut out of the photo as the service cuts it."""
 
-import base64
-import io
 import math
 from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image
 
+from client.encoding import data_url, encoded
 from emotion.contract import Face
 from emotion.framing import Point, Square, frame
 from emotion.labels import INPUT_SIZE
@@ -20,7 +19,8 @@ def read_crops(picture: Image.Image, faces: Sequence[Face], turned: int) -> list
     """Each face's crop as a data URL of a PNG; `turned` as in the answer, which the faces are read after."""
     pixels = np.asarray(picture.convert("L"))
     upright = np.rot90(pixels, -turned // 90)
-    return [_png(_extract(upright, _square(face, turned, picture.size))) for face in faces]
+    crops = [_extract(upright, _square(face, turned, picture.size)) for face in faces]
+    return [data_url(encoded(Image.fromarray(crop), "PNG"), "image/png") for crop in crops]
 
 
 def _square(face: Face, turned: int, size: tuple[int, int]) -> Square:
@@ -52,9 +52,3 @@ def _extract(pixels: np.ndarray, square: Square) -> np.ndarray:
     step = fine // INPUT_SIZE
     crop: np.ndarray = sampled.reshape(INPUT_SIZE, step, INPUT_SIZE, step).mean((1, 3)).round().astype(np.uint8)
     return crop
-
-
-def _png(crop: np.ndarray) -> str:
-    file = io.BytesIO()
-    Image.fromarray(crop).save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

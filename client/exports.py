@@ -9,6 +9,7 @@ from typing import Any
 
 from client import drawing
 from client.api import Answer, ServiceError
+from client.encoding import encoded
 from client.results import COLUMNS, UNCERTAIN, Outcome, as_csv, rows, shown_emotion
 
 QUALITY = 92
@@ -31,13 +32,8 @@ def annotated(outcome: Outcome, threshold: float) -> bytes:
     # One that is too large to decode is drawn as it was sent.
     own = isinstance(answer, Answer) and picture.size == (answer.analysis.image.width, answer.analysis.image.height)
     faces = answer.analysis.faces if isinstance(answer, Answer) and own else outcome.faces
-    file = io.BytesIO()
     drawn = drawing.annotate(picture, faces, threshold=threshold)
-    if outcome.photo.is_png:
-        drawn.save(file, "PNG", compress_level=1)
-    else:
-        drawn.save(file, "JPEG", quality=QUALITY)
-    return file.getvalue()
+    return encoded(drawn, "PNG", compress_level=1) if outcome.photo.is_png else encoded(drawn, "JPEG", quality=QUALITY)
 
 
 def annotated_name(outcome: Outcome) -> str:

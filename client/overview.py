@@ -12,6 +12,7 @@ from client.api import ServiceError
 from client.components import gallery
 from client.drawing import COLOURS
 from client.results import EMOTIONS, UNCERTAIN, Outcome, shown_emotion
+from emotion.labels import css
 
 NO_FACE, NOT_READ = "no face", "not read"
 KINDS = (*EMOTIONS, UNCERTAIN, NO_FACE, NOT_READ)
@@ -180,4 +181,4 @@ def _bar(counts: Sequence[tuple[str, int]]) -> str:
 
 
 def _css(kind: str) -> str:
-    return "rgb({} {} {})".format(*COLOURS.get(kind, GREY))
+    return css(COLOURS.get(kind, GREY))

@@ -1,12 +1,12 @@
 """The user's photo: a large one is turned upright and made small enough to send and to show."""
 
-import base64
 import io
 from dataclasses import dataclass
 
 import pillow_heif
 from PIL import ExifTags, Image, ImageOps
 
+from client.encoding import data_url, encoded
 from emotion import contract
 from emotion.contract import FORMATS, MAX_PIXELS
 
@@ -77,12 +77,10 @@ class Photo:
     def to_show(self) -> str:
         """The upright picture as a data URL for a browser; only if there is a `thumbnail`."""
         with Image.open(io.BytesIO(self.data)) as image:
-            kind, data = image.get_format_mimetype(), self.data
-        if len(data) > MOST_SHOWN:
-            file = io.BytesIO()
-            self.picture().save(file, "JPEG", quality=QUALITY)
-            kind, data = "image/jpeg", file.getvalue()
-        return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+            media_type = image.get_format_mimetype() or ""
+        if len(self.data) > MOST_SHOWN:
+            return data_url(encoded(self.picture(), "JPEG", quality=QUALITY))
+        return data_url(self.data, media_type)
 
     def picture(self) -> Image.Image:
         """The upright RGB picture that the service's boxes refer to; only if there is a `thumbnail`."""
@@ -117,10 +115,8 @@ def prepare(name: str, data: bytes) -> Photo:
             else:
                 return Photo(name, data, 1.0, _thumbnail(image), data, size, several, image.format == "PNG")
         picture.info.clear()  # Pillow would write it into the new file
-        file = io.BytesIO()
-        picture.save(file, kind, quality=QUALITY)
-        scale = max(picture.size) / max(size)
-        return Photo(name, file.getvalue(), scale, _thumbnail(picture), data, size, several, image.format == "PNG")
+        sent, scale = encoded(picture, kind, quality=QUALITY), max(picture.size) / max(size)
+        return Photo(name, sent, scale, _thumbnail(picture), data, size, several, image.format == "PNG")
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a broken file
         return Photo(name, data, 1.0, None, data)
 
@@ -148,9 +144,7 @@ def _shrunk(image: Image.Image, side: int) -> Image.Image:
 
 
 def _thumbnail(image: Image.Image) -> str:
-    file = io.BytesIO()
-    _shrunk(image, THUMBNAIL_SIDE).save(file, "JPEG", quality=80)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return data_url(encoded(_shrunk(image, THUMBNAIL_SIDE), "JPEG", quality=80))
 
 
 def _in_rgb(image: Image.Image) -> Image.Image:

@@ -36,7 +36,6 @@ class ModelName(_Part):
 
     name: str
     version: str
-    runtime: str = ""
 
 
 class Scores(_Part):
@@ -99,7 +98,6 @@ class CompressionPoint(_Part):
 
     runtime: str
     parameters: int
-    macs: int
     bytes: int | None
     milliseconds: dict[str, float]
     faster: float
@@ -110,7 +108,6 @@ class CompressionPoint(_Part):
 class Compression(_Part):
     """`compression.json`."""
 
-    data: Data
     points: dict[str, CompressionPoint]
     shipped: str
 

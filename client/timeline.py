@@ -8,6 +8,7 @@ import altair as alt
 from client.drawing import COLOURS
 from client.results import EMOTIONS, UNCERTAIN, shown_emotion
 from client.video import Moment
+from emotion.labels import css
 
 ROW_HEIGHT, AROUND = 34, 150
 """Pixels of each face, and of legend and axis."""
@@ -75,7 +76,7 @@ def timeline(found: Sequence[Stretch], until: float) -> alt.Chart:
             color=alt.Color(
                 "emotion:N",
                 title=None,
-                scale=alt.Scale(domain=shown, range=[f"rgb{COLOURS[emotion]}" for emotion in shown]),
+                scale=alt.Scale(domain=shown, range=[css(COLOURS[emotion]) for emotion in shown]),
                 legend=alt.Legend(orient="top"),
             ),
             tooltip=["face:N", "emotion:N", "begin:Q", "end:Q", alt.Tooltip("confidence:Q", format=".0%")],
@@ -86,7 +87,7 @@ def timeline(found: Sequence[Stretch], until: float) -> alt.Chart:
 
 
 def described(found: Sequence[Stretch]) -> str:
-    """The timeline in words: the longest stretches first come first served in time."""
+    """The timeline in words: its eight longest stretches, in the order of time."""
     longest = sorted(sorted(found, key=lambda each: each.begin - each.end)[:8], key=lambda each: each.begin)
     parts = [f"face {each.person} {each.emotion} from {each.begin:.1f} to {each.end:.1f} s" for each in longest]
     return f"Emotion by time for each face: {'; '.join(parts)}" if parts else "No face was seen"

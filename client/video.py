@@ -7,10 +7,8 @@ Exit status: 0 when the whole video was analysed, 1 otherwise.
 """
 
 import argparse
-import io
 import json
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,14 +23,15 @@ from av.video.stream import VideoStream
 from PIL import Image
 from tqdm import tqdm
 
-from client import drawing, frames, settings
+from client import drawing, frames
 from client.api import Answer, EmotionClient, ServiceError
-from client.batch import CONCURRENCY, RETRIES, stop_requests
+from client.batch import command_line, connected, stop_requests
 from client.concurrency import ordered_map
+from client.encoding import encoded
 from client.frames import MOST_BYTES, MOST_SECONDS, RATES, Bounds, Picture, VideoError
 from client.results import COLUMNS, THRESHOLD, Row, as_csv, in_own_pixels, rows
 from client.tracking import Followed, Tracker
-from emotion.contract import DETAILS, STANDARD, Detail
+from emotion.contract import STANDARD, Detail
 
 VIDEO_COLUMNS = ("time", *COLUMNS[1:-1], "smoothed_emotion", "smoothed_confidence", COLUMNS[-1])
 """`time` is in seconds; `face` is the number of the person, who keeps it through the video; the smoothed columns are
@@ -72,10 +71,8 @@ def analyse_video(
 
 
 def _send(client: EmotionClient, picture: Picture, detail: Detail) -> Answer | ServiceError:
-    file = io.BytesIO()
-    picture.image.save(file, "JPEG", quality=QUALITY)
     try:
-        return client.analyse(file.getvalue(), detail)
+        return client.analyse(encoded(picture.image, "JPEG", quality=QUALITY), detail)
     except ServiceError as error:
         if error.every_photo:
             raise
@@ -150,20 +147,11 @@ def _h264(file: OutputContainer, rate: int, size: tuple[int, int]) -> VideoStrea
 
 
 def main() -> None:
-    first, _, more = (__doc__ or "").partition("\n\n")
-    parser = argparse.ArgumentParser(
-        prog="python -m client.video",
-        description=first,
-        epilog=more,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_line("client.video", __doc__ or "", "pictures")
     parser.add_argument("file", type=Path, help=", ".join(f".{suffix}" for suffix in frames.MEDIA_TYPES))
-    parser.add_argument("--out", type=Path, default=Path("results.csv"), help="CSV file (default: %(default)s)")
     parser.add_argument("--annotate", type=Path, help="also write an .mp4 of the analysed pictures with their boxes")
     parser.add_argument("--rate", type=int, choices=RATES, default=2, help="pictures a second (default: %(default)s)")
     parser.add_argument("--smoothing", type=float, default=SMOOTHING, help="seconds of the average over time")
-    parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
-    parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help="pictures under way at once")
     parser.add_argument("--most-minutes", type=float, default=MOST_SECONDS / 60, help="of a video")
     parser.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 1e6, help="of a file")
     arguments = parser.parse_args()
@@ -180,7 +168,6 @@ def main() -> None:
 
 def _run(arguments: argparse.Namespace, bounds: Bounds) -> bool:
     """Whether it was stopped before the end."""
-    configuration = settings.from_environment()
     if not (arguments.smoothing >= 0 and arguments.concurrency >= 1):
         raise ValueError("--smoothing must be 0 or more, --concurrency 1 or more")
     if arguments.file.stat().st_size > bounds.size:
@@ -188,23 +175,17 @@ def _run(arguments: argparse.Namespace, bounds: Bounds) -> bool:
     data = arguments.file.read_bytes()
     seconds = frames.length(data, bounds)
     with ExitStack() as stack:
-        client = stack.enter_context(
-            EmotionClient(configuration.server, configuration.timeout, retries=RETRIES, token=configuration.token)
-        )
+        client = stack.enter_context(connected())
         stopping = stack.enter_context(stop_requests())
         out = stack.enter_context(arguments.out.open("w", encoding="utf-8", newline=""))
         copy = AnnotatedVideo(arguments.annotate, arguments.rate) if arguments.annotate else None
         if copy is not None:
             stack.callback(copy.close)
-        wanted = _until(frames.pictures(data, arguments.rate, bounds), stopping)
+        wanted = takewhile(lambda _: not stopping.is_set(), frames.pictures(data, arguments.rate, bounds))
         moments = analyse_video(client, wanted, arguments.concurrency, arguments.detail, arguments.smoothing)
         total = None if seconds is None else max(round(seconds * arguments.rate), 1)
         _write(tqdm(moments, total=total, unit="picture", disable=None), out, copy)
     return stopping.is_set()
-
-
-def _until(pictures: Iterator[Picture], stopping: threading.Event) -> Iterator[Picture]:
-    return takewhile(lambda _: not stopping.is_set(), pictures)
 
 
 def _write(moments: Iterator[tuple[Picture, Moment]], out: IO[str], copy: AnnotatedVideo | None) -> None:

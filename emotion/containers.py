@@ -12,11 +12,13 @@ converts such files before it sends them (`client/photos.py`; SECURITY.md says w
 """
 
 import re
+import struct
 import zlib
+from dataclasses import dataclass
 
 from emotion import png
-from emotion.contract import MAX_PIXELS, MAX_SIDE, MAX_UNCOMPRESSED, MIN_SIDE
-from emotion.errors import ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
+from emotion.contract import FORMAT_NAMES, MAX_PIXELS, MAX_SIDE, MAX_UNCOMPRESSED, MIN_SIDE, UNSUPPORTED_FORMAT
+from emotion.errors import EmptyBody, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
 
 PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
@@ -33,6 +35,8 @@ MAX_SCANNED_PIXELS = 500_000_000
 
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 4, 6: 4}
 """As the decoder writes them, by colour type; where colours are transparent there are four."""
+_PNG_ALPHA = (4, 6)
+"""Colour types with a channel of transparency."""
 _PNG_BEFORE_PIXELS = (b"IHDR", b"PLTE", b"tRNS", b"eXIf")
 """Chunks before the pixels, in the order in which they are written; eXIf holds the orientation."""
 
@@ -51,28 +55,47 @@ _WEBP_ANIMATION, _WEBP_ALPHA, _WEBP_EXIF = 0x02, 0x10, 0x08
 _WEBP_FEATURES = 10
 """Bytes in which an extended file says what it holds."""
 _WEBP_PICTURES = (b"VP8 ", b"VP8L")
+_WEBP_HEADER = 10
+"""Bytes with which a picture begins: fewer hold none."""
 
 _FILL = re.compile(rb"\xff++")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """A marker behind a scan's data, in which FF 00 stands for the byte FF, and restart markers may occur."""
 
 
-def rebuilt(data: bytes | bytearray) -> bytes | bytearray:
-    """The file with nothing in it but its picture, colours and orientation; one of another kind as it is.
+@dataclass(frozen=True)
+class Rebuilt:
+    """A file with nothing in it but its picture, colours and orientation, and what is known of it before it is decoded.
 
-    Raises `InvalidImage`, `TruncatedImage`, `UnsupportedFormat` for an animation, or `ImageTooLarge` if decoding would
-    cost more than a second.
+    `width`, `height`: in pixels, before rotation. `alpha`: whether there is transparency. `reducible`: whether it can
+    be decoded at a part of its size.
     """
+
+    data: bytes | bytearray
+    width: int
+    height: int
+    alpha: bool = False
+    reducible: bool = False
+
+
+def rebuilt(data: bytes | bytearray) -> Rebuilt:
+    """The file in `data` without what a photograph does not need.
+
+    Raises `EmptyBody`, `UnsupportedFormat`, also for an animation, `InvalidImage`, `TruncatedImage`, or
+    `ImageTooLarge` if decoding would cost more than a second.
+    """
+    if not data:
+        raise EmptyBody(f"the request holds no image; send the bytes of a {FORMAT_NAMES} file")
     if data.startswith(PNG):
         return _rebuilt_png(data)
     if data.startswith(JPEG):
         return _rebuilt_jpeg(data)
     if data.startswith(RIFF) and data[8:12] == WEBP:
         return _rebuilt_webp(data)
-    return data
+    raise UnsupportedFormat(f"the file is {UNSUPPORTED_FORMAT.when}")
 
 
-def _rebuilt_png(data: bytes | bytearray) -> bytes | bytearray:
+def _rebuilt_png(data: bytes | bytearray) -> Rebuilt:
     """PNG specification, 5: chunks of length, type, data, checksum, from IHDR to IEND.
 
     Checksums are the decoder's to look at, but for those of the pixels, which it sees in chunks of ours.
@@ -93,9 +116,13 @@ def _rebuilt_png(data: bytes | bytearray) -> bytes | bytearray:
         chunk = view[position:end]
         if kind == b"IEND":
             before = b"".join((PNG, *(single[kind] for kind in _PNG_BEFORE_PIXELS if kind in single)))
-            if not _to_unpack(data, transparent=b"tRNS" in single):
-                return b"".join((before, *pixels, chunk))
-            return png.repacked(data[16:29], before, b"".join(each[8:-4] for each in pixels), chunk)
+            width, height, depth, colour_type = struct.unpack_from(">IIBB", data, 16)
+            transparent = b"tRNS" in single
+            if _to_unpack(width, height, depth, colour_type, transparent):
+                file = png.repacked(data[16:29], before, b"".join(each[8:-4] for each in pixels), chunk)
+            else:
+                file = bytearray().join((before, *pixels, chunk))
+            return Rebuilt(file, width, height, alpha=transparent or colour_type in _PNG_ALPHA)
         if kind == b"IDAT":
             if zlib.crc32(chunk[4:-4]) != int.from_bytes(chunk[-4:], "big"):
                 raise InvalidImage("the PNG file is damaged: a checksum of its pixels is wrong; send it again")
@@ -106,10 +133,8 @@ def _rebuilt_png(data: bytes | bytearray) -> bytes | bytearray:
     raise InvalidImage(f"the PNG file has more than {MAX_PARTS:,} chunks; save it again, or as JPEG")
 
 
-def _to_unpack(data: bytes | bytearray, transparent: bool) -> bool:
+def _to_unpack(width: int, height: int, depth: int, colour_type: int, transparent: bool) -> bool:
     """Whether a PNG file is of a size that is read, by its header; others are refused for that, elsewhere."""
-    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))
-    depth, colour_type = data[24], data[25]
     if colour_type not in _PNG_CHANNELS:
         raise InvalidImage("the PNG file has no known colour type")
     channels = 4 if transparent else _PNG_CHANNELS[colour_type]
@@ -124,7 +149,7 @@ def _to_unpack(data: bytes | bytearray, transparent: bool) -> bool:
     return True
 
 
-def _rebuilt_jpeg(data: bytes | bytearray) -> bytes:
+def _rebuilt_jpeg(data: bytes | bytearray) -> Rebuilt:
     """ITU-T T.81, annex B: marker segments, a frame header among them, and scans until the end of the image.
 
     What follows the end is left out: phones append a film.
@@ -132,26 +157,26 @@ def _rebuilt_jpeg(data: bytes | bytearray) -> bytes:
     view = memoryview(data)
     kept = [view[: len(JPEG)]]
     applications = dict(_APPLICATIONS)
-    pixels: int | None = None
+    size: tuple[int, int] | None = None
     scans = 0
     position = len(JPEG)
     for _ in range(MAX_PARTS):
         marker, position = _marker(data, position)
-        if marker == _END and scans:
-            return b"".join((*kept, view[position - 2 : position]))
+        if marker == _END and size and scans:
+            return Rebuilt(b"".join((*kept, view[position - 2 : position])), *size, reducible=True)
         if marker not in _SEGMENTS:
             raise InvalidImage("the JPEG file is damaged, or of a kind that is not read; save it again")
         end = position + _length(data, position)
         segment = view[position - 2 : end]
         if marker in _FRAMES:
-            if pixels is not None:
+            if size is not None:
                 raise InvalidImage("the JPEG file is damaged: it has two frame headers")
-            pixels = _pixels(segment)
+            size = _size(segment)
         elif marker == _SCAN:
-            if pixels is None:
+            if size is None:
                 raise InvalidImage("the JPEG file is damaged: it has no frame header")
             scans += 1
-            _check_scans(scans, pixels)
+            _check_scans(scans, size[0] * size[1])
             behind = _AFTER_SCAN.search(data, end)
             if behind is None:
                 raise TruncatedImage("the JPEG file ends before the image does; send it again")
@@ -188,11 +213,11 @@ def _length(data: bytes | bytearray, position: int) -> int:
     return length
 
 
-def _pixels(frame: memoryview) -> int:
-    """Width times height by a frame header, which begins with its marker."""
+def _size(frame: memoryview) -> tuple[int, int]:
+    """Width and height by a frame header, which begins with its marker."""
     if len(frame) < 9:
         raise InvalidImage("the JPEG file is damaged: its frame header is too short")
-    return int.from_bytes(frame[5:7], "big") * int.from_bytes(frame[7:9], "big")
+    return int.from_bytes(frame[7:9], "big"), int.from_bytes(frame[5:7], "big")
 
 
 def _check_scans(scans: int, pixels: int) -> None:
@@ -204,8 +229,11 @@ def _check_scans(scans: int, pixels: int) -> None:
         )
 
 
-def _rebuilt_webp(data: bytes | bytearray) -> bytes:
-    """RFC 9649: a picture, in an extended file with its features before it, and its orientation behind it."""
+def _rebuilt_webp(data: bytes | bytearray) -> Rebuilt:
+    """RFC 9649: a picture, in an extended file with its features before it, and its orientation behind it.
+
+    The size is that of the picture itself; the features state it a second time, and whether there is transparency.
+    """
     parts = _webp_parts(data)
     features = parts.get(b"VP8X")
     if features is not None and len(features) < _WEBP_FEATURES:
@@ -215,7 +243,7 @@ def _rebuilt_webp(data: bytes | bytearray) -> bytes:
     picture = next((kind for kind in parts if kind in _WEBP_PICTURES), None)
     if picture is None:
         raise InvalidImage("the WebP file is damaged: it holds no image")
-    kept = [picture]
+    kept, alpha = [picture], 0
     if features is not None:
         # The transparency of a lossy picture is a chunk of its own; a lossless one holds it.
         alpha = features[0] & _WEBP_ALPHA if picture == b"VP8L" or b"ALPH" in parts else 0
@@ -224,8 +252,27 @@ def _rebuilt_webp(data: bytes | bytearray) -> bytes:
         flags = alpha | _WEBP_EXIF * len(behind)
         parts[b"VP8X"] = memoryview(bytes((flags, 0, 0, 0)) + features[4:_WEBP_FEATURES])
         kept = [b"VP8X", *before, picture, *behind]
-    content = b"".join((WEBP, *(_webp_chunk(kind, parts[kind]) for kind in kept)))
-    return RIFF + len(content).to_bytes(4, "little") + content
+    chunks = [_webp_chunk(kind, parts[kind]) for kind in kept]
+    begin = b"".join(each[: 8 + _WEBP_HEADER] for each in chunks[kept.index(picture) :])
+    width, height, translucent = _webp_header(picture, begin[8:])
+    if features is not None and (width, height) != tuple(
+        int.from_bytes(features[at : at + 3], "little") + 1 for at in (4, 7)
+    ):
+        raise InvalidImage("the WebP file is damaged: it states two sizes")
+    content = b"".join((WEBP, *chunks))
+    file = RIFF + len(content).to_bytes(4, "little") + content
+    return Rebuilt(file, width, height, alpha=bool(alpha) or translucent)
+
+
+def _webp_header(kind: bytes, content: bytes) -> tuple[int, int, bool]:
+    """Width, height, and whether a lossless picture has transparency, by how its content begins."""
+    if len(content) < _WEBP_HEADER:
+        raise InvalidImage("the WebP file is damaged: it holds no image")
+    if kind == b"VP8 ":
+        width, height = struct.unpack_from("<HH", content, 6)
+        return width & 0x3FFF, height & 0x3FFF, False
+    (bits,) = struct.unpack_from("<I", content, 1)
+    return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, bool(bits >> 28 & 1)
 
 
 def _webp_parts(data: bytes | bytearray) -> dict[bytes, memoryview]:

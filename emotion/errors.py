@@ -1,15 +1,5 @@
 """What can be wrong with an image; `emotion.contract` has the code and HTTP status of each error.
 
-    ImageError
-    ├── EmptyBody
-    ├── InvalidImage
-    ├── InvalidParameter
-    ├── TruncatedImage
-    ├── UnreadableForm
-    ├── ImageTooLarge
-    ├── UnsupportedFormat
-    └── Expired
-
 Messages are written for the person who sent the image; they never quote its content.
 """
 

@@ -19,3 +19,8 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "disgusted": (64, 192, 87),
 }
 """The RGB colour in which each class is drawn."""
+
+
+def css(colour: tuple[int, int, int]) -> str:
+    """An RGB colour as browsers and charts want it, as in `#fab005`."""
+    return "#{:02x}{:02x}{:02x}".format(*colour)

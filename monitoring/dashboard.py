@@ -56,11 +56,6 @@ def build() -> Dashboard:
     return built
 
 
-def queries(document: dict[str, Any]) -> list[str]:
-    """Every query of the finished dashboard, its variables still in it."""
-    return [target["expr"] for panel in document["panels"] for target in panel.get("targets", [])]
-
-
 def _rows() -> list[tuple[str, list[Any]]]:
     return [
         ("Does it answer", _answers()),

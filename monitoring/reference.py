@@ -1,5 +1,6 @@
 """Numbers that the rules compare with, read from the manifests, which decide them."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,13 @@ def autoscaler() -> dict[str, Any]:
 
 
 def targets() -> dict[str, float]:
-    """The autoscaler's target for each of its metrics; it compares the average over pods with it."""
-    metrics = autoscaler()["spec"]["metrics"]
+    """That autoscaler's `targets_of`."""
+    return targets_of(autoscaler())
+
+
+def targets_of(manifest: Mapping[str, Any]) -> dict[str, float]:
+    """An autoscaler's target for each of its metrics, with which it compares the average over pods."""
+    metrics = manifest["spec"]["metrics"]
     return {each["pods"]["metric"]["name"]: quantity(each["pods"]["target"]["averageValue"]) for each in metrics}
 
 

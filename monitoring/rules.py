@@ -8,8 +8,7 @@ the door and at the page; refusing a broken image is an answer.
 from typing import Any
 
 from monitoring import reference, versions
-from monitoring.rule import ASKED, FAILED, PSI, Rule, alert, record
-from monitoring.rule import LATENCY_BOUND as LATENCY_BOUND  # noqa: PLC0414, the simulation looks for it here
+from monitoring.rule import ASKED, FAILED, LATENCY_BOUND, PSI, Rule, alert, record
 
 NAMESPACE = "emotion"
 """Where the service runs, as in k8s/components/namespace: an alert on absence has to know what is absent."""

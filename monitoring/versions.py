@@ -36,9 +36,10 @@ def records() -> list[Rule]:
         for series in ("emotion_request_seconds_count", f'emotion_request_seconds_bucket{{le="{LATENCY_BOUND}"}}')
     )
     asked, failed = _increase(f"{ASKED}}}"), _increase(f"{ASKED}, {FAILED}}}")
-    pooled = f"({_both(BAD)}) / ({_both(ALL)})"
-    error = f"sqrt({pooled} * (1 - {pooled}) * ({_both(f'1 / {ALL}')}))"
-    faces = f"sum by (namespace, track) ({FACES})"
+    pooled = f"({_beside(BAD, '+')}) / ({_beside(ALL, '+')})"
+    error = f"sqrt({pooled} * (1 - {pooled}) * ({_beside(f'1 / {ALL}', '+')}))"
+    faces, labels = f"sum by (namespace, track) ({FACES})", "namespace, emotion"
+    enough = f"and on (namespace, track) {faces} > {LEAST_FACES}"
     return [
         record(ALL, asked, {"by": "errors"}),
         record(BAD, f"{failed} or {asked} * 0", {"by": "errors"}),
@@ -46,16 +47,15 @@ def records() -> list[Rule]:
         record(BAD, f"clamp_min({answers} - {in_time}, 0)", {"by": "latency"}),
         record(SHARE, f"{BAD} / ({ALL} > 0)"),
         # Two proportions, with the standard error that they would have if they were the same.
-        record(Z_SCORE, f"({_apart(SHARE)}) / ({error} > 0)"),
+        record(Z_SCORE, f"({_beside(SHARE, '-')}) / ({error} > 0)"),
         record(CONFIDENCE, f"{_increase('emotion_confidence_sum')} / ({_increase('emotion_confidence_count')} > 0)"),
         record(FACES, _increase("emotion_faces", "namespace, track, emotion")),
         # At least 0.001, because the logarithm below has no value at 0.
         record(MIX, f"clamp_min({FACES} / on (namespace, track) group_left () ({faces} > 0), 0.001)"),
-        record(CONFIDENCE_SHIFTED, f"{_apart(CONFIDENCE, 'namespace')} and on (namespace, track) {_enough(faces)}"),
+        record(CONFIDENCE_SHIFTED, f"{_beside(CONFIDENCE, '-', 'namespace')} {enough}"),
         record(
             MIX_PSI,
-            f"sum by (namespace, track) (({_apart(MIX, 'namespace, emotion')}) * ln({_over(MIX)}))"
-            f" and on (namespace, track) {_enough(faces)}",
+            f"sum by (namespace, track) (({_beside(MIX, '-', labels)}) * ln({_beside(MIX, '/', labels)})) {enough}",
         ),
     ]
 
@@ -65,7 +65,7 @@ def alerts() -> list[Rule]:
     return [
         alert(
             "EmotionVersionWorse",
-            f"{Z_SCORE} > {Z:g} and ({_apart(SHARE)}) > {WORSE_BY:g} and {ALL} > {LEAST_PHOTOS}",
+            f"{Z_SCORE} > {Z:g} and ({_beside(SHARE, '-')}) > {WORSE_BY:g} and {ALL} > {LEAST_PHOTOS}",
             "warning",
             "the {{ $labels.track }} is worse than the version beside it, by {{ $labels.by }}:"
             " {{ $value | humanize }} standard errors, over an hour",
@@ -87,22 +87,6 @@ def _increase(counter: str, labels: str = "namespace, track") -> str:
     return f"sum by ({labels}) (increase({counter}[{WINDOW}]))"
 
 
-def _of(track: str, expression: str) -> str:
-    """Another version's, or with "" that of the version beside it; `expression` ends in the name of its series."""
-    return f'{expression}{{track{"!=" if track else "="}""}}'
-
-
-def _both(expression: str, on: str = "namespace, by") -> str:
-    return f"{_of('other', expression)} + on ({on}) group_left () {_of('', expression)}"
-
-
-def _apart(series: str, on: str = "namespace, by") -> str:
-    return f"{_of('other', series)} - on ({on}) group_left () {_of('', series)}"
-
-
-def _over(series: str, on: str = "namespace, emotion") -> str:
-    return f"{_of('other', series)} / on ({on}) group_left () {_of('', series)}"
-
-
-def _enough(faces: str) -> str:
-    return f"{faces} > {LEAST_FACES}"
+def _beside(series: str, operator: str, on: str = "namespace, by") -> str:
+    """Another version's `series`, or expression that ends in a series' name, and that of the version beside it."""
+    return f'{series}{{track!=""}} {operator} on ({on}) group_left () {series}{{track=""}}'

@@ -19,7 +19,7 @@ class Addresses:
     @property
     def url(self) -> str:
         """Of the service, as this machine reaches it."""
-        return f"http://127.0.0.1:{self.door}"
+        return f"http://{LOOPBACK}:{self.door}"
 
     @property
     def predictions(self) -> str:
@@ -36,7 +36,7 @@ def check_port(name: str, port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((LOOPBACK, port))
         except OSError as error:
             option = name.replace("_", "-")
             raise ServerFailed(f"port {port} is taken; stop what listens there, or pass --{option}-port") from error

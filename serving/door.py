@@ -15,7 +15,7 @@ from pathlib import Path
 from serving.access import fingerprint
 from serving.addresses import LOOPBACK, Addresses, ServerFailed
 from serving.listener import SETTLING, can_take_no_more, listen, take_no_more
-from serving.processes import running
+from serving.processes import ask_to_stop, running
 
 CADDYFILE = Path(__file__).with_name("Caddyfile")
 DOCUMENTS = CADDYFILE.parent.parent / "docs"
@@ -86,10 +86,7 @@ def seconds_of(duration: str) -> float:
 
 def _leave(process: subprocess.Popen[bytes], listener: socket.socket, leaving: float) -> None:
     """Tell the door to leave, and the kernel to connect nobody more shortly before it closes."""
-    if process.poll() is None:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(max(leaving - SETTLING, 0))
+    ask_to_stop(process, max(leaving - SETTLING, 0))
     take_no_more(listener)
 
 

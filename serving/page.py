@@ -8,7 +8,7 @@ import time
 import urllib.request
 from collections.abc import Iterator
 
-from serving.addresses import Addresses, ServerFailed, check_port
+from serving.addresses import LOOPBACK, Addresses, ServerFailed, check_port
 from serving.processes import running
 from serving.torchserve import ROOT
 
@@ -20,19 +20,15 @@ def page(port: int, addresses: Addresses) -> Iterator[subprocess.Popen[bytes]]:
     Raises `ServerFailed` when the port is taken or the page does not come up.
     """
     check_port("page", port)
-    with running(_command(port), _environment(addresses), ROOT) as process:
+    with running(_command(port), os.environ | {"EMOTION_SERVER": addresses.url}, ROOT) as process:
         wait_until_up(process, port)
         yield process
 
 
 def _command(port: int) -> list[str]:
-    options = {"address": "127.0.0.1", "port": str(port), "headless": "true"}
+    options = {"address": LOOPBACK, "port": str(port), "headless": "true"}
     command = [sys.executable, "-m", "client"]
     return [*command, *(part for name, value in options.items() for part in (f"--server.{name}", value))]
-
-
-def _environment(addresses: Addresses) -> dict[str, str]:
-    return os.environ | {"EMOTION_SERVER": addresses.url}
 
 
 def wait_until_up(process: subprocess.Popen[bytes], port: int, timeout: float = 60.0) -> None:
@@ -40,7 +36,7 @@ def wait_until_up(process: subprocess.Popen[bytes], port: int, timeout: float = 
     deadline = time.monotonic() + timeout
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health", timeout=2):
+            with urllib.request.urlopen(f"http://{LOOPBACK}:{port}/_stcore/health", timeout=2):
                 return
         except OSError:
             time.sleep(0.2)

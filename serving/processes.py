@@ -12,12 +12,14 @@ from pathlib import Path
 PR_SET_PDEATHSIG = 1
 """From linux/prctl.h."""
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
 GRACE = 10.0
 """Seconds that a process usually gets to stop by itself."""
 
 
 class Stopped(Exception):
-    """SIGINT, SIGTERM or SIGHUP came in."""
+    """One of `STOP_SIGNALS` came in."""
 
 
 @contextlib.contextmanager
@@ -61,12 +63,17 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def stop(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
-    """Ask the process to stop, wait `grace` seconds, then kill whatever is left of its group."""
+def ask_to_stop(process: subprocess.Popen[bytes], grace: float) -> None:
+    """Ask the process to stop, if it has not, and wait for that, `grace` seconds at most."""
     if process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(grace)
+
+
+def stop(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
+    """Ask the process to stop, wait `grace` seconds, then kill whatever is left of its group."""
+    ask_to_stop(process, grace)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -77,12 +84,12 @@ def stopping_on_signals() -> Iterator[None]:
     """Turn the first stop signal into `Stopped`; later ones are ignored, so that cleaning up is not interrupted."""
 
     def on_signal(number: int, _: object) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for each in STOP_SIGNALS:
             signal.signal(each, signal.SIG_IGN)
         print(f"\nstopping ({signal.Signals(number).name})", file=sys.stderr, flush=True)
         raise Stopped
 
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for each in STOP_SIGNALS:
         signal.signal(each, on_signal)
     with contextlib.suppress(Stopped):
         yield

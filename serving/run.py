@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 
-from serving.addresses import Addresses, ServerFailed, check_port
+from serving.addresses import LOOPBACK, Addresses, ServerFailed, check_port
 from serving.page import page
 from serving.processes import stopping_on_signals
 from serving.server import Service, add_port_arguments, serving
@@ -24,7 +24,7 @@ def main() -> None:
             print("starting TorchServe …", flush=True)
             service.wait_until_ready()
             with page(page_port, addresses) as page_process:
-                print(f"ready: the page is at http://127.0.0.1:{page_port}, the service at {addresses.predictions}")
+                print(f"ready: the page is at http://{LOOPBACK}:{page_port}, the service at {addresses.predictions}")
                 print("Ctrl-C stops both", flush=True)
                 _stay(service, page_process)
     except ServerFailed as error:

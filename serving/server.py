@@ -14,7 +14,7 @@ from emotion import policy
 from serving.access import token_from
 from serving.addresses import LOOPBACK, Addresses, ServerFailed, check_port
 from serving.door import door, is_open
-from serving.processes import stopping_on_signals
+from serving.processes import ask_to_stop, stopping_on_signals
 from serving.torchserve import ARCHIVE, torchserve, workers_are_ready
 
 LAST_WORDS = 1.0
@@ -93,9 +93,7 @@ def serving(addresses: Addresses, archive: Path = ARCHIVE, host: str = LOOPBACK)
         finally:
             if behind.poll() is not None:
                 # Nothing can be answered any more. The door says so to whoever asks, but nobody need wait for its end.
-                front.terminate()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    front.wait(LAST_WORDS)
+                ask_to_stop(front, LAST_WORDS)
                 front.kill()  # while it leaves it hears no other signal
 
 

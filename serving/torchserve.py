@@ -67,7 +67,7 @@ def torchserve(
 def workers_are_ready(addresses: Addresses) -> bool:
     """Whether the wanted number of workers is READY; TorchServe's own /ping says Healthy long before."""
     try:
-        return describe(f"http://127.0.0.1:{addresses.management}", "emotion", timeout=2).is_ready
+        return describe(f"http://{LOOPBACK}:{addresses.management}", "emotion", timeout=2).is_ready
     except Unreachable:
         return False
 
@@ -101,8 +101,8 @@ def _environment(addresses: Addresses, scratch: Path, host: str) -> dict[str, st
     for variable in ("TEMP", "TMPDIR", "LOG_LOCATION", "METRICS_LOCATION"):
         variables[variable] = str(scratch)
     variables |= ONE_THREAD | LARGEST_IMAGE
-    variables["TS_INFERENCE_ADDRESS"] = f"http://127.0.0.1:{addresses.inference}"
-    variables["TS_MANAGEMENT_ADDRESS"] = f"http://127.0.0.1:{addresses.management}"
+    variables["TS_INFERENCE_ADDRESS"] = f"http://{LOOPBACK}:{addresses.inference}"
+    variables["TS_MANAGEMENT_ADDRESS"] = f"http://{LOOPBACK}:{addresses.management}"
     variables["TS_METRICS_ADDRESS"] = f"http://{host}:{addresses.metrics}"
     # The handler reads JSON itself: TorchServe's own decoding logs a traceback for a body that is not JSON. Workers
     # read only this variable, not the property of the same name.

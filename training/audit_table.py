@@ -70,7 +70,7 @@ def gaps(report: dict[str, Any], *, crossed: bool = True) -> str:
         cells += [_gap(of.get("false angry")), _gap(of.get("overconfidence"))]
         rows.append([way["way"], *cells, f"{way['unknown'] + way['left_out']['faces']:,}"])
     head = ["grouped by", "accuracy", "recall, widest", "false angry", "over-confidence", "faces left out"]
-    return _markdown(head, rows)
+    return markdown(head, rows)
 
 
 def _gap(gap: dict[str, Any] | None, what: str = "") -> str:
@@ -79,7 +79,7 @@ def _gap(gap: dict[str, Any] | None, what: str = "") -> str:
 
 def _groups(ways: list[dict[str, Any]], scores: tuple[str, ...]) -> str:
     head = ["grouped by", "group", "faces", *(name.removeprefix("recall ") for name in scores)]
-    return _markdown(
+    return markdown(
         head,
         [
             [way["way"], group["group"], f"{group['count']:,}", *(_cell(group["scores"].get(name)) for name in scores)]
@@ -96,5 +96,6 @@ def _cell(cell: dict[str, Any] | None) -> str:
     return f"{100 * cell['value']:.1f} ({low:.1f} to {high:.1f}){' *' if cell['differs'] else ''}"
 
 
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
+def markdown(head: list[str], rows: list[list[str]]) -> str:
+    """A table."""
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))

@@ -124,7 +124,8 @@ def _darkness(faces: torch.Tensor) -> torch.Tensor:
     """Little light, with shot and sensor noise; the camera then brightens the picture, though not fully."""
     light = _log_uniform(faces, 0.06, 0.5)
     photons = _log_uniform(faces, 150, 1500)
-    dark = torch.poisson(faces * light * photons / 255) * 255 / photons + _normal(faces) * _uniform(faces, 0, 4)
+    shot = torch.poisson(faces * light * photons / 255) * 255 / photons
+    dark = shot + torch.randn_like(faces) * _uniform(faces, 0, 4)
     return (dark.clamp(0, 255).round() * light ** -_uniform(faces, 0, 0.9)).clamp(0, 255).round()
 
 
@@ -212,7 +213,7 @@ def _resizing(side: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _gaussian_noise(faces: torch.Tensor) -> torch.Tensor:
-    return faces + _uniform(faces, *GAUSSIAN_NOISE) * _normal(faces)
+    return faces + _uniform(faces, *GAUSSIAN_NOISE) * torch.randn_like(faces)
 
 
 def _shot_noise(faces: torch.Tensor) -> torch.Tensor:
@@ -248,7 +249,3 @@ def _uniform(like: torch.Tensor, low: float, high: float) -> torch.Tensor:
 def _log_uniform(like: torch.Tensor, low: float, high: float) -> torch.Tensor:
     """A draw for each face, `[N, 1, 1, 1]`, small values as often as large ones."""
     return torch.exp(_uniform(like, math.log(low), math.log(high)))
-
-
-def _normal(like: torch.Tensor) -> torch.Tensor:
-    return torch.randn_like(like)

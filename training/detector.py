@@ -12,7 +12,6 @@ prints the table of fp32 beside int8 (docs/detector.md).
 
 import argparse
 import hashlib
-import logging
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -22,11 +21,11 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from emotion.detection import padded
 from emotion.pyramid import Pyramid
 from training import photographs, third_party
+from training.export import quantize
 
 OUT = Path(__file__).resolve().parent.parent / "model_store" / "centerface-int8.onnx"
 
@@ -69,23 +68,7 @@ def build(source: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="emotion-detector-") as scratch:
         whole = Path(scratch) / "fp32.onnx"
         onnx.save(rearranged(source), whole)
-        root = logging.getLogger()
-        level = root.level
-        root.setLevel(logging.ERROR)  # it advises a preprocessing that has nothing left to do
-        try:
-            quantize_static(
-                whole,
-                out,
-                _Inputs(photographs.with_people().values()),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                reduce_range=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=["heads"],
-            )
-        finally:
-            root.setLevel(level)
+        quantize(whole, out, _inputs(photographs.with_people().values()), ["heads"], reduce_range=True)
     onnx.save(_reading_bytes(onnx.load(out)), out)
 
 
@@ -203,15 +186,11 @@ def _reading_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-class _Inputs(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, images: Iterable[np.ndarray]) -> None:
-        self._inputs: Iterator[np.ndarray] = (
-            padded(Pyramid(image).scaled(long_side)) for image in images for long_side in CALIBRATION_LOOKS
-        )
-
-    def get_next(self) -> dict[str, np.ndarray] | None:
-        image = next(self._inputs, None)
-        return None if image is None else {"planes": image.transpose(2, 0, 1)[None].astype(np.float32)}
+def _inputs(images: Iterable[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    for image in images:
+        for long_side in CALIBRATION_LOOKS:
+            looked_at = padded(Pyramid(image).scaled(long_side))
+            yield {"planes": looked_at.transpose(2, 0, 1)[None].astype(np.float32)}
 
 
 if __name__ == "__main__":

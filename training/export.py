@@ -48,31 +48,45 @@ def export_fp32(artifact: Artifact, path: Path) -> Path:
 def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
     """Write `artifact` as ONNX quantized after training; returns `path`.
 
-    Activations are unsigned and weights signed, one scale a channel, as quantize-dequantize pairs (Jacob et al. 2018).
     `faces`: grey training faces uint8 `[N, 48, 48]`; the first 1,024 set the activations' ranges.
     """
     with tempfile.TemporaryDirectory(prefix="emotion-int8-") as scratch:
         whole, prepared = Path(scratch) / "fp32.onnx", Path(scratch) / "prepared.onnx"
         export_fp32(artifact, whole)
         quant_pre_process(whole, prepared)  # folds batch normalization into the convolutions
-        root = logging.getLogger()
-        level = root.level
-        root.setLevel(logging.ERROR)  # it advises the preprocessing that was just done
-        try:
-            quantize_static(
-                prepared,
-                path,
-                _Faces(faces[:CALIBRATION_FACES]),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                nodes_to_exclude=_slower_in_int8(prepared),
-            )
-        finally:
-            root.setLevel(level)
+        batches = range(0, min(len(faces), CALIBRATION_FACES), CALIBRATION_BATCH)
+        inputs = ({INPUT: faces[start : start + CALIBRATION_BATCH, None]} for start in batches)
+        quantize(prepared, path, inputs, _slower_in_int8(prepared))
     describe(path, artifact, "int8")
     return path
+
+
+def quantize(
+    source: Path, out: Path, inputs: Iterator[dict[str, np.ndarray]], excluded: list[str], *, reduce_range: bool = False
+) -> None:
+    """Quantize the ONNX network in `source` after training.
+
+    Activations are unsigned and weights signed, one scale a channel, as quantize-dequantize pairs (Jacob et al. 2018).
+    `inputs` set the activations' ranges. `excluded`: names of nodes that stay in fp32. `reduce_range`: weights of 7
+    bits.
+    """
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)  # it advises a preprocessing that is done already
+    try:
+        quantize_static(
+            source,
+            out,
+            _Inputs(inputs),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            reduce_range=reduce_range,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_exclude=excluded,
+        )
+    finally:
+        root.setLevel(level)
 
 
 def describe(path: Path, artifact: Artifact, precision: str) -> None:
@@ -112,12 +126,9 @@ def _slower_in_int8(path: Path) -> list[str]:
     return [] if any(node.op_type == "MaxPool" for node in readers) else [first.name]
 
 
-class _Faces(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, faces: np.ndarray) -> None:
-        batches = range(0, len(faces), CALIBRATION_BATCH)
-        self._batches: Iterator[dict[str, np.ndarray]] = (
-            {INPUT: faces[start : start + CALIBRATION_BATCH, None]} for start in batches
-        )
+class _Inputs(CalibrationDataReader):  # type: ignore[misc]
+    def __init__(self, inputs: Iterator[dict[str, np.ndarray]]) -> None:
+        self._inputs = inputs
 
     def get_next(self) -> dict[str, np.ndarray] | None:
-        return next(self._batches, None)
+        return next(self._inputs, None)

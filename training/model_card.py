@@ -6,7 +6,6 @@ The words come from `model_card.md.in`, the numbers from `report.json`, `compres
 Sections after Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
 
-import argparse
 import json
 import textwrap
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 import onnx
 
-from training.audit_table import found, gaps
+from training.audit_table import found, gaps, markdown
 from training.conditions import MIDDLE
 
 MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
@@ -24,17 +23,14 @@ WORDS = Path(__file__).with_name("model_card.md.in")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--model-store", type=Path, default=MODEL_STORE)
-    folder = parser.parse_args().model_store
-    (folder / "MODEL_CARD.md").write_text(model_card(folder), encoding="utf-8")
-    print(folder / "MODEL_CARD.md")
+    path = MODEL_STORE / "MODEL_CARD.md"
+    path.write_text(model_card(MODEL_STORE), encoding="utf-8")
+    print(path)
 
 
 def model_card(folder: Path) -> str:
     """The card of the model in `folder`, as Markdown."""
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    compression = json.loads((folder / "compression.json").read_text(encoding="utf-8"))
+    report, compression, stress, audit = reports(folder)
     metadata = {entry.key: entry.value for entry in onnx.load(folder / "emotion.onnx").metadata_props}
     training = json.loads(metadata["training"])
     recipe = training["recipe"]
@@ -59,8 +55,8 @@ def model_card(folder: Path) -> str:
         scores=_scores(report),
         classes=_classes(report),
         coverage=_coverage(report),
-        stressed=_stressed(json.loads((folder / "stress.json").read_text(encoding="utf-8"))),
-        audited=_audited(json.loads((folder / "audit.json").read_text(encoding="utf-8"))),
+        stressed=_stressed(stress),
+        audited=_audited(audit),
         compression=_compression(compression),
         ece=f"{report['ece']:.3f}",
         ece_by_chance=f"{report['ece_by_chance']:.3f}",
@@ -68,6 +64,12 @@ def model_card(folder: Path) -> str:
         best=best,
         worst=worst,
     )
+
+
+def reports(folder: Path) -> list[dict[str, Any]]:
+    """What was measured of the model in `folder`: scores, compression, stress, audit."""
+    names = ("report.json", "compression.json", "stress.json", "audit.json")
+    return [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
 
 
 def _trained(recipe: dict[str, Any], epochs: int) -> str:
@@ -156,10 +158,10 @@ def _stressed(report: dict[str, Any]) -> str:
         head.append(f"{peer['model']['name']} {peer['model']['version']}")
         others = [peer["clean"], *(peer["conditions"][each["name"]][MIDDLE] for each in report["conditions"])]
         rows = [[*row, f"{other:.1%}"] for row, other in zip(rows, others, strict=True)]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows))
     return (
         f"{data['count']:,} faces of {data['name']}, damaged in one way each, at the middle of five strengths; mean "
-        f"accuracy {report['middle']['accuracy']:.1%}.\nAll strengths: `model_store/STRESS.md`.\n\n{table}"
+        f"accuracy {report['middle']['accuracy']:.1%}.\nAll strengths: `model_store/STRESS.md`.\n\n"
+        f"{markdown(head, rows)}"
     )
 
 

@@ -110,10 +110,9 @@ def without_people() -> dict[str, np.ndarray]:
 def _read(paths: Iterable[Path]) -> dict[str, np.ndarray]:
     images = {}
     for path in paths:
-        encoded = np.frombuffer(path.read_bytes(), dtype=np.uint8)
-        image = cv2.imdecode(encoded, cv2.IMREAD_COLOR)
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
         if image is None:
-            raise FileNotFoundError(f"{path} is no image")
+            raise FileNotFoundError(f"{path}: no such image, or it does not decode")
         images[path.stem] = image
     return images
 

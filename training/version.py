@@ -11,17 +11,15 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import onnx
 
 import emotion
 from training.audit_table import write
-from training.model_card import model_card
+from training.model_card import MODEL_STORE, model_card, reports
 from training.stress import table
 
 ROOT = Path(__file__).resolve().parent.parent
-MODEL_STORE = ROOT / "model_store"
 
 VERSION = r"\d+\.\d+\.\d+"
 
@@ -79,8 +77,7 @@ def rename_model(folder: Path, version: str) -> bool:
         return False
     entry.value = version
     onnx.save(model, path)
-    names = ("report.json", "compression.json", "stress.json", "audit.json")
-    report, compression, stress, audited = (_read(folder / name) for name in names)
+    report, compression, stress, audited = reports(folder)
     stress["model"]["version"] = audited["model"] = version
     write(audited, folder / "audit.json")
     report["model"] |= {"version": version, "sha256": [hashlib.sha256(path.read_bytes()).hexdigest()]}
@@ -91,11 +88,6 @@ def rename_model(folder: Path, version: str) -> bool:
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(model_card(folder), encoding="utf-8")
     return True
-
-
-def _read(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 if __name__ == "__main__":

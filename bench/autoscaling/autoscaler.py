@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from monitoring.reference import quantity
+from monitoring.reference import targets_of
 
 TOLERANCE = 0.1
 """A ratio to the target that is this close to 1 changes nothing; the controller manager's default."""
@@ -53,9 +53,7 @@ def read(manifest: Mapping[str, Any]) -> Policy:
     """The policy of a HorizontalPodAutoscaler with metrics of pods."""
     spec = manifest["spec"]
     return Policy(
-        targets={
-            each["pods"]["metric"]["name"]: quantity(each["pods"]["target"]["averageValue"]) for each in spec["metrics"]
-        },
+        targets=targets_of(manifest),
         least=spec["minReplicas"],
         most=spec["maxReplicas"],
         up=_direction(spec["behavior"]["scaleUp"]),

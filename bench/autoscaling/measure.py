@@ -24,14 +24,12 @@ import psutil
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.common import ADDRESSES
 from bench.load import Request, latencies, saturate
 from bench.service import one_face
-from serving.addresses import Addresses
 from serving.server import serving
 
 OUT = Path(__file__).with_name("measured.json")
-
-ADDRESSES = Addresses(18080, 18081, 18082, 18084, 18085)
 
 
 def main() -> None:
@@ -42,18 +40,17 @@ def main() -> None:
     starts = [start_up() for _ in range(3)]
     print(f"start to ready: {', '.join(f'{seconds:.1f}' for seconds in starts)} s")
     photo, large, largest = one_face(640, 480), one_face(4000, 3000), noisy(5000, 5000)
-    addresses = ADDRESSES
-    with serving(addresses) as service:
+    with serving(ADDRESSES) as service:
         service.wait_until_ready()
         server = (service.torchserve, service.door)
         memory = {"at_rest": memory_of(*server)}
-        (alone,) = latencies([Request(addresses.door, photo)], 300)
-        load = [under_load(photo, addresses, clients, arguments.seconds) for clients in (1, 2, 4, 8, 16, 32)]
+        (alone,) = latencies([Request(ADDRESSES.door, photo)], 300)
+        load = [under_load(photo, clients, arguments.seconds) for clients in (1, 2, 4, 8, 16, 32)]
         memory["640×480, 32 clients"] = memory_of(*server)
-        large_load = under_load(large, addresses, 8, arguments.seconds)
+        large_load = under_load(large, 8, arguments.seconds)
         memory["12 Mpx, 8 clients"] = memory_of(*server)
         with peak_memory(*server) as peak:
-            flood([largest], addresses, clients=70, seconds=2 * arguments.seconds)
+            flood(largest, clients=70, seconds=2 * arguments.seconds)
         memory[f"25 Mpx files of {len(largest) / 2**20:.0f} MiB, 70 clients"] = peak[0]
     measured = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
@@ -88,14 +85,14 @@ def summary(times: Sequence[float]) -> dict[str, float]:
     }
 
 
-def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float) -> dict[str, Any]:
+def under_load(photo: bytes, clients: int, seconds: float) -> dict[str, Any]:
     """Photos a second and the latency's summary with `clients` that each send the next photo at once.
 
     `batch` is what the handler counts of them, on which the autoscaler's busy share rests.
     """
-    before = handled(addresses)
-    throughput, times = saturate(Request(addresses.door, photo), clients, seconds)
-    batches, busy, photos = (after - early for after, early in zip(handled(addresses), before, strict=True))
+    before = handled()
+    throughput, times = saturate(Request(ADDRESSES.door, photo), clients, seconds)
+    batches, busy, photos = (after - early for after, early in zip(handled(), before, strict=True))
     print(f"{clients:3} clients: {throughput:6.1f} photos/s, median {statistics.median(times) * 1000:.0f} ms")
     return {
         "clients": clients,
@@ -105,9 +102,9 @@ def under_load(photo: bytes, addresses: Addresses, clients: int, seconds: float)
     }
 
 
-def handled(addresses: Addresses) -> list[float]:
+def handled() -> list[float]:
     """So far: batches, the seconds that they took by the handler's clock, photos."""
-    text = requests.get(f"http://127.0.0.1:{addresses.metrics}/metrics", timeout=10).text
+    text = requests.get(f"http://127.0.0.1:{ADDRESSES.metrics}/metrics", timeout=10).text
     samples = {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}
     names = ("emotion_batch_seconds_count", "emotion_batch_seconds_sum", "emotion_request_seconds_count")
     return [samples.get(name, 0.0) for name in names]
@@ -124,16 +121,15 @@ def noisy(width: int, height: int) -> bytes:
     raise AssertionError("no quality makes it small enough")
 
 
-def flood(photos: Sequence[bytes], addresses: Addresses, clients: int, seconds: float) -> None:
-    """Send as much as possible and ignore the answers, refusals (503) included."""
+def flood(photo: bytes, clients: int, seconds: float) -> None:
+    """Send the photo as often as possible and ignore the answers, refusals (503) included."""
     end = time.monotonic() + seconds
 
     def send() -> None:
         headers = {"Content-Type": "application/octet-stream"}
         while time.monotonic() < end:
-            for photo in photos:
-                with contextlib.suppress(requests.RequestException):
-                    requests.post(addresses.predictions, data=photo, headers=headers, timeout=60)
+            with contextlib.suppress(requests.RequestException):
+                requests.post(ADDRESSES.predictions, data=photo, headers=headers, timeout=60)
 
     threads = [threading.Thread(target=send) for _ in range(clients)]
     for thread in threads:

@@ -10,14 +10,14 @@ import argparse
 import os
 import subprocess
 import time
-from pathlib import Path
 
 import psutil
 
-from bench.autoscaling.measure import ADDRESSES, under_load
+from bench.autoscaling.measure import under_load
+from bench.common import ADDRESSES, ROOT
+from bench.processor import family, processor_seconds
 from serving.server import Service, serving
 
-ROOT = Path(__file__).resolve().parents[2]
 LOCUST = ROOT / ".venv-load" / "bin" / "locust"
 JOB = ROOT / "k8s" / "overlays" / "load"
 HEAD = (
@@ -43,7 +43,7 @@ def closed(service: Service, clients: int, seconds: float) -> str:
     """A row for clients that wait for their answers, and so send only what is answered."""
     photo = (JOB / "photo.jpg").read_bytes()
     before, began = busy(service), time.perf_counter()
-    found = under_load(photo, ADDRESSES, clients, seconds)
+    found = under_load(photo, clients, seconds)
     shares = processors(before, busy(service), time.perf_counter() - began)
     rate, times = found["photos_per_second"], found["seconds"]
     quantiles = [f"{times[name] * 1000:.0f} ms" for name in ("p50", "p99")]
@@ -72,20 +72,14 @@ def job(service: Service, rates: str, seconds: float) -> list[str]:
 
 def busy(service: Service, sender: int | None = None) -> tuple[float, float]:
     """Seconds of processors so far: of the service, and of who sends to it (this process by default)."""
-    return sum(map(_seconds, (service.torchserve.pid, service.door.pid))), _seconds(sender, alone=sender is None)
+    sending = [psutil.Process()] if sender is None else family(sender)
+    return processor_seconds(*family(service.torchserve.pid), *family(service.door.pid)), processor_seconds(*sending)
 
 
 def processors(before: tuple[float, float], after: tuple[float, float], seconds: float) -> str:
     """The last two cells of a row."""
     service, sender = ((late - early) / seconds for early, late in zip(before, after, strict=True))
     return f"{service:.2f} | {sender:.2f} |"
-
-
-def _seconds(pid: int | None, alone: bool = False) -> float:
-    """Of a process, and unless it is `alone` of all that it started."""
-    process = psutil.Process(pid)
-    times = [each.cpu_times() for each in [process, *([] if alone else process.children(recursive=True))]]
-    return sum(each.user + each.system for each in times)
 
 
 if __name__ == "__main__":

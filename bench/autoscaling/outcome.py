@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from monitoring.rules import LATENCY_BOUND
+from monitoring.rule import LATENCY_BOUND
 
 
 class Latencies:

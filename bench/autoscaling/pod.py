@@ -9,13 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from bench.autoscaling.signals import WINDOW, Scrape
+from bench.common import SETTINGS
 
-ROOT = Path(__file__).resolve().parents[2]
 MEASURED = Path(__file__).with_name("measured.json")
-CONFIGURATION = ROOT / "handler" / "model-config.yaml"
 
 IDEAL_BUSY = 0.7
 """The ideal, with which policies are compared, has at every moment just as many pods as keep workers this busy."""
@@ -93,8 +90,7 @@ def _batch_seconds(run: dict[str, Any], workers: int) -> float:
 
 def default_pod() -> Pod:
     """The pod as measured and configured in this repository."""
-    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
-    return measured_pod(measured, yaml.safe_load(CONFIGURATION.read_text(encoding="utf-8")))
+    return measured_pod(json.loads(MEASURED.read_text(encoding="utf-8")), SETTINGS)
 
 
 class _Batch(NamedTuple):

@@ -10,7 +10,8 @@ import matplotlib.pyplot as plt
 from bench.autoscaling.cluster import Assumptions
 from bench.autoscaling.pod import IDEAL_BUSY, default_pod
 from bench.autoscaling.scenarios import HOUR, MINUTE, SCENARIOS
-from monitoring.rules import AVAILABILITY, LATENCY_BOUND
+from monitoring.rule import LATENCY_BOUND
+from monitoring.rules import AVAILABILITY
 
 Rows = Sequence[dict[str, Any]]
 

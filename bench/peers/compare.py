@@ -26,12 +26,13 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import psutil
 import skimage.data
 
+from bench.common import BATCH, WORKERS
 from bench.in_process import in_process
 from bench.load import LEAD, Request, latencies, saturate
-from bench.peers.servers import BATCH, DETAILS, WEIGHTS, WORKERS, starting, wait_until_answered
+from bench.peers.servers import DETAILS, WEIGHTS, starting, wait_until_answered
+from bench.processor import family, processor_seconds
 from emotion.contract import Detail
 
 FOLDER = Path(__file__).parent
@@ -52,18 +53,16 @@ class Row:
     def measure(self, processes: Sequence[subprocess.Popen[Any]], seconds: float, load: Callable[[], float]) -> None:
         """A round: `load` keeps the processes busy and returns photos a second."""
         with ThreadPoolExecutor(1) as watching:
-            used = watching.submit(processor_seconds, processes, seconds)
+            used = watching.submit(spent_under_load, processes, seconds)
             self.many.append(load())
         self.processor.append(used.result() / (self.many[-1] * seconds) * 1000)
 
 
-def processor_seconds(processes: Sequence[subprocess.Popen[Any]], seconds: float) -> float:
+def spent_under_load(processes: Sequence[subprocess.Popen[Any]], seconds: float) -> float:
     """Processor time of the processes and all their children in the seconds in which a load is counted."""
 
     def used() -> float:
-        roots = [psutil.Process(process.pid) for process in processes]
-        every = [member for root in roots for member in (root, *root.children(recursive=True))]
-        return sum(member.cpu_times().user + member.cpu_times().system for member in every)
+        return processor_seconds(*(member for process in processes for member in family(process.pid)))
 
     time.sleep(LEAD)
     before = used()

@@ -9,21 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from bench.load import ROOT, Client, Request
+from bench.common import ADDRESSES, BATCH, ROOT, SETTINGS, WORKERS
+from bench.load import Client, Request
 from emotion.contract import Detail
-from serving.addresses import Addresses
 from serving.processes import running
 from serving.server import serving
 from serving.torchserve import ONE_THREAD
 
 ENVIRONMENTS = ROOT / ".venv-peers"
-SETTINGS = yaml.safe_load((ROOT / "handler" / "model-config.yaml").read_text(encoding="utf-8"))
-WORKERS, BATCH = SETTINGS["minWorkers"], SETTINGS["batchSize"]
 DETAILS: tuple[Detail, ...] = ("standard", "fast")
 
-ADDRESSES = Addresses(18080, 18081, 18082, 18084, 18085)
 LITSERVE_PORT, DEEPFACE_PORT = 18090, 18091
 BOUNDARY = "bench-peers"
 WEIGHTS = "weights"

@@ -1,7 +1,5 @@
 """Sample photos to try the page with, and what the service says of the first one."""
 
-import base64
-import io
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -9,6 +7,7 @@ from pathlib import Path
 from PIL import Image, ImageOps
 
 from client.api import Answer
+from client.encoding import data_url, encoded
 from client.photos import prepare
 from client.results import Outcome
 from emotion.contract import Analysis
@@ -34,9 +33,7 @@ class Sample:
         """A small picture of it as a data URL."""
         with Image.open(self.path) as image:
             small = ImageOps.fit(image.convert("RGB"), THUMBNAIL, centering=(0.5, 0.3))
-        file = io.BytesIO()
-        small.save(file, "JPEG", quality=80)
-        return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
+        return data_url(encoded(small, "JPEG", quality=80))
 
 
 @cache

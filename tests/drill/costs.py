@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageFile
 
-from bench.load import ROOT
+from bench.common import ROOT
 from bench.service import one_face
 from emotion.classifier import OnnxClassifier
 from emotion.containers import MAX_SCANNED_PIXELS

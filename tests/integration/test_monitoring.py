@@ -1,7 +1,6 @@
 """TorchServe, the sidecar and Prometheus together, under real load: what the dashboard, the adapter and the
 autoscaler would see."""
 
-import json
 import math
 import threading
 from collections import Counter
@@ -15,12 +14,13 @@ import yaml
 from bench.autoscaling.autoscaler import Autoscaler, read
 from client import metrics
 from client.api import EmotionClient, ServiceError
-from monitoring import dashboard, reference, rules
+from monitoring import reference, rules
 from serving.addresses import Addresses
 from serving.server import serving
 from tests.conftest import photo_bytes
 from tests.integration.conftest import free_addresses, free_ports
 from tests.integration.watching import STANDALONE, Prometheus, eventually, prometheus, sidecar, status
+from tests.k8s.stories import dashboard_queries
 
 POD = "emotion-server-0"
 
@@ -134,7 +134,7 @@ def test_failures_are_what_clients_saw_at_the_door(watched: Watched) -> None:
 
 def test_every_query_of_the_dashboard_returns_data(watched: Watched) -> None:
     watched.load(clients=4, seconds=12)
-    for query in dashboard.queries(json.loads(dashboard.as_json())):
+    for query in dashboard_queries():
         if any(each in query for each in ("kube_", "container_", "first_week", "psi6h", "shift6h", "z1h", "psi1h")):
             continue  # the cluster's own, what there is after a week, and what compares a second version
         filled = query.replace("$namespace", "emotion").replace("$pod", ".+").replace("$__rate_interval", "1m")

@@ -1,5 +1,6 @@
 """Stories that Prometheus' own promtool tells to the rules: series, and what must be true of them when."""
 
+import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from emotion.labels import LABELS
-from monitoring import rules
+from monitoring import dashboard, rules
 from tests.conftest import tool
 from tests.k8s.manifests import K8S
 
@@ -88,3 +89,9 @@ def counter(*pieces: tuple[float, int]) -> str:
 def firing(alert: str) -> str:
     """How often an alert fires. It has its namespace, by which it finds its receiver."""
     return f'count(ALERTS{{alertname="{alert}", alertstate="firing", namespace="emotion"}}) or vector(0)'
+
+
+def dashboard_queries() -> list[str]:
+    """Every query of the dashboard, its variables still in it."""
+    panels = json.loads(dashboard.as_json())["panels"]
+    return [target["expr"] for panel in panels for target in panel.get("targets", [])]

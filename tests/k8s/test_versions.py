@@ -2,16 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 import emotion
 from emotion.labels import LABELS
-from monitoring import dashboard, rules, versions
+from monitoring import rules, versions
 from tests.k8s.manifests import K8S, Manifest, find
-from tests.k8s.stories import check, counter, firing
+from tests.k8s.stories import check, counter, dashboard_queries, firing
 
 TRACKS = list(rules.TRACKS)
 
@@ -246,7 +245,6 @@ def test_neither_the_first_week_nor_pods_wanted_are_mixed_with_another_versions(
 
 
 def test_the_dashboard_has_both_side_by_side() -> None:
-    document: dict[str, Any] = json.loads(dashboard.as_json())
-    asked = " ".join(dashboard.queries(document))
+    asked = " ".join(dashboard_queries())
     for series in (versions.SHARE, versions.Z_SCORE, versions.CONFIDENCE, versions.MIX, versions.MIX_PSI):
         assert series in asked

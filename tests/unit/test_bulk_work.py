@@ -7,7 +7,7 @@ from threading import Event, Lock
 
 import pytest
 
-from bulk import work
+from bulk import results, work
 from bulk.guard import Photos
 from bulk.plan import Part
 from bulk.rows import Row
@@ -45,7 +45,7 @@ def test_the_next_part_is_in_work_while_one_is_written(tmp_path: Path, monkeypat
             second.set()
         written.append(Path(uri).stem)
 
-    monkeypatch.setattr(work, "put", put)
+    monkeypatch.setattr(results, "put", put)
     photos = [tmp_path / f"{number:03}.jpg" for number in range(200)]
     for photo in photos:
         photo.write_bytes(b"photo")

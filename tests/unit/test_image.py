@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from emotion.containers import rebuilt
 from emotion.contract import MAX_PIXELS
 from emotion.errors import EmptyBody, ImageError, ImageTooLarge, InvalidImage, TruncatedImage, UnsupportedFormat
-from emotion.image import decode, read_header
+from emotion.image import decode
 from tests.conftest import encoded, photo_bytes, png_header
 
 ORIENTATION = 0x0112
@@ -84,8 +85,8 @@ def test_a_very_long_image_within_the_pixel_limit_is_refused() -> None:
 
 
 def test_jpeg_size_is_read_from_its_header() -> None:
-    header = read_header(photo_bytes("serious"))
-    assert (header.width, header.height) == (512, 600)
+    file = rebuilt(photo_bytes("serious"))
+    assert (file.width, file.height) == (512, 600)
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.9, 0.99])
@@ -112,8 +113,8 @@ def webp(kind: str, width: int, height: int) -> bytes:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 def test_webp_is_read(smiling: Image.Image, mode: str, lossless: bool) -> None:
     data = encoded(smiling.convert(mode), "WEBP", lossless=lossless, quality=90)
-    header = read_header(data)
-    assert (header.width, header.height) == smiling.size
+    file = rebuilt(data)
+    assert (file.width, file.height) == smiling.size
     assert np.abs(decode(data)[:, :, ::-1].astype(int) - np.asarray(smiling)).mean() < 4
 
 

@@ -11,6 +11,7 @@ from client import live
 from client.drawing import COLOURS
 from client.results import EMOTIONS
 from emotion.contract import Detail
+from emotion.labels import css
 
 FOLDER = Path(__file__).parent
 
@@ -36,6 +37,6 @@ def live_camera(threshold: float, detail: Detail) -> None:
             "threshold": threshold,
             "detail": detail,
             "emotions": EMOTIONS,
-            "colours": {name: f"rgb{colour}" for name, colour in COLOURS.items()},
+            "colours": {name: css(colour) for name, colour in COLOURS.items()},
         },
     )

@@ -16,6 +16,7 @@ from client.photos import Photo
 from client.report import Report
 from client.results import EMOTIONS, shown_emotion
 from emotion.contract import Analysis, Face
+from emotion.labels import css
 
 FOLDER = Path(__file__).parent
 
@@ -56,20 +57,16 @@ def _face(face: Face, threshold: float, report: Report | None) -> dict[str, Any]
         "box": face.box.model_dump(),
         "emotion": emotion,
         "confidence": words.percent(face.confidence),
-        "colour": _css(emotion),
+        "colour": css(COLOURS[emotion]),
         "notes": words.of_face(face, threshold, report),
         "bars": [
             {
                 "name": name,
                 "share": share,
                 "percent": words.percent(share),
-                "colour": _css(name),
+                "colour": css(COLOURS[name]),
                 "place": EMOTIONS.index(name),
             }
             for name, share in ranked
         ],
     }
-
-
-def _css(emotion: str) -> str:
-    return "rgb({} {} {})".format(*COLOURS[emotion])
