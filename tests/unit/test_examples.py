@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 from bulk.rows import Row, failure
-from bulk.work import _write
+from bulk.work import _file
 from examples.ask_archive import ask
 from tests.conftest import ROOT
 
@@ -28,8 +28,10 @@ def test_the_three_questions_are_answered(tmp_path: Path) -> None:
     party = [face("party.jpg", number, "happy") for number in (1, 2, 3)]
     row = [face("row.jpg", 1, "happy"), face("row.jpg", 2, "angry")]
     unclear = [face("unclear.jpg", 1, "happy"), face("unclear.jpg", 2, "happy", reliable=False)]
-    _write(str(tmp_path / "part-1.parquet"), [*party, *row, face("alone.jpg", 1, "happy")], "1", "standard")
-    _write(str(tmp_path / "part-2.parquet"), [*unclear, *failure("x.jpg", "1", "empty_body", "")], "1", "standard")
+    (tmp_path / "part-1.parquet").write_bytes(_file([*party, *row, face("alone.jpg", 1, "happy")], "1", "standard"))
+    (tmp_path / "part-2.parquet").write_bytes(
+        _file([*unclear, *failure("x.jpg", "1", "empty_body", "")], "1", "standard")
+    )
     (tmp_path / ".part-3.parquet.tmp").write_bytes(b"half of a file")
     outcomes, emotions, happy = (answer.fetchall() for answer in ask(f"{tmp_path}/").values())
     assert outcomes == [("ok", 4), ("empty_body", 1)]
