@@ -252,19 +252,17 @@ def _rebuilt_webp(data: bytes | bytearray) -> Rebuilt:
         flags = alpha | _WEBP_EXIF * len(behind)
         parts[b"VP8X"] = memoryview(bytes((flags, 0, 0, 0)) + features[4:_WEBP_FEATURES])
         kept = [b"VP8X", *before, picture, *behind]
-    chunks = [_webp_chunk(kind, parts[kind]) for kind in kept]
-    begin = b"".join(each[: 8 + _WEBP_HEADER] for each in chunks[kept.index(picture) :])
-    width, height, translucent = _webp_header(picture, begin[8:])
+    width, height, translucent = _webp_header(picture, parts[picture])
     if features is not None and (width, height) != tuple(
         int.from_bytes(features[at : at + 3], "little") + 1 for at in (4, 7)
     ):
         raise InvalidImage("the WebP file is damaged: it states two sizes")
-    content = b"".join((WEBP, *chunks))
+    content = b"".join((WEBP, *(_webp_chunk(kind, parts[kind]) for kind in kept)))
     file = RIFF + len(content).to_bytes(4, "little") + content
     return Rebuilt(file, width, height, alpha=bool(alpha) or translucent)
 
 
-def _webp_header(kind: bytes, content: bytes) -> tuple[int, int, bool]:
+def _webp_header(kind: bytes, content: memoryview) -> tuple[int, int, bool]:
     """Width, height, and whether a lossless picture has transparency, by how its content begins."""
     if len(content) < _WEBP_HEADER:
         raise InvalidImage("the WebP file is damaged: it holds no image")
