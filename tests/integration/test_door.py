@@ -5,6 +5,7 @@ import http.client
 import json
 import re
 import socket
+import struct
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -164,15 +165,20 @@ def test_an_upload_that_is_cut_off_is_no_failure_of_the_service(server: Addresse
     assert {code for _, code in grown} <= {200, 400, 499}, grown
 
 
+def scraped(server: Addresses) -> str:
+    return requests.get(f"http://127.0.0.1:{server.door_metrics}/metrics", timeout=TIMEOUT).text
+
+
 def counted(server: Addresses) -> Counter[tuple[str, int]]:
     """Requests that the door has ended, by method and status."""
-    text = requests.get(f"http://127.0.0.1:{server.door_metrics}/metrics", timeout=TIMEOUT).text
     labels = r'code="(\d+)",handler="subroute",method="(\w+)",server="door"'
-    found = re.findall(rf"caddy_http_request_duration_seconds_count\{{{labels}\}} (\d+)", text)
+    found = re.findall(rf"caddy_http_request_duration_seconds_count\{{{labels}\}} (\d+)", scraped(server))
     return Counter({(method, int(code)): int(count) for code, method, count in found})
 
 
 HEAD = b"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\n"
+PART = HEAD + b"Content-Length: 300000\r\n\r\nabc"
+IN_FLIGHT = r'caddy_http_requests_in_flight\{[^}]*server="door"\} [1-9]'
 MARK = b"Qz9vMarker"
 
 
@@ -258,6 +264,32 @@ def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.Monke
     for got, answer in told:
         assert not answer or (got, json.loads(answer)["error"]["code"]) == (408, "upload_timeout")
     assert {code for method, code in codes if method == "POST"} <= {200, 408, 499}, codes
+
+
+def test_no_log_says_who_asked(
+    server: Addresses, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Not even of a client whose upload fails: Go's errors name both ends of its connection."""
+    monkeypatch.setenv("DOOR_UPLOAD", "2s")
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
+    other, who = free_addresses(), "127.0.0.77"
+    behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
+    with door(behind), contextlib.ExitStack() as open_:
+        eventually(lambda: status(f"{behind.url}/ping") == 200, 20, every=0.05)
+        for sent, reset in ((b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", False), (PART, False), (PART, True)):
+            connection = socket.create_connection(("127.0.0.1", behind.door), TIMEOUT, source_address=(who, 0))
+            open_.enter_context(connection).sendall(sent)
+            if reset:
+                eventually(lambda: re.search(IN_FLIGHT, scraped(behind)), 5, every=0.01)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                connection.close()
+            else:
+                with contextlib.suppress(ConnectionResetError):
+                    connection.recv(1)
+        eventually(lambda: sum(count for (method, _), count in counted(behind).items() if method == "POST") == 2, 10)
+        assert {code for method, code in counted(behind) if method == "POST"} <= {200, 400, 408, 499}
+    said = "".join(capfd.readouterr())
+    assert said.count('"handled request"') >= 3 and who not in said, said
 
 
 def test_a_client_cannot_have_the_doors_own_headers_left_out(server: Addresses, http: HTTP) -> None:
