@@ -56,6 +56,11 @@ def shown_emotion(face: Face, threshold: float) -> str:
     return face.emotion if face.emotion and face.reliable and face.confidence >= threshold else UNCERTAIN
 
 
+def ranked(face: Face) -> list[tuple[Emotion, float]]:
+    """Its emotions with their probabilities, the most probable first."""
+    return sorted(face.probabilities.items(), key=lambda pair: pair[1], reverse=True)
+
+
 def why_unreliable(face: Face) -> str:
     """In words, such as "too small, too blurred"; empty for a reliable face."""
     return ", ".join(REASONS[reason] for reason in face.reasons)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from client.api import ServiceError
 from client.photos import KINDS, MOST_PIXELS, Photo
 from client.report import Report
-from client.results import UNCERTAIN, shown_emotion, why_unreliable
+from client.results import UNCERTAIN, ranked, shown_emotion, why_unreliable
 from emotion.contract import (
     EMPTY_BODY,
     INVALID_IMAGE,
@@ -35,8 +35,7 @@ def of_face(face: Face, threshold: float, report: Report | None) -> list[str]:
     """What to know before believing the answer about a face: a sentence each."""
     said = []
     shown = shown_emotion(face, threshold)
-    ranked = sorted(face.probabilities.items(), key=lambda pair: pair[1], reverse=True)
-    also = [f"{name}, {percent(share)}" for name, share in ranked[1:2] if share >= RUNNER_UP]
+    also = [f"{name}, {percent(share)}" for name, share in ranked(face)[1:2] if share >= RUNNER_UP]
     if face.emotion is None:
         said.append("The service's policy withholds the emotion.")
     elif shown == UNCERTAIN:

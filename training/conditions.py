@@ -46,11 +46,11 @@ def damaged(images: np.ndarray, condition: Condition, strength: float, seed: int
 
 
 def _gaussian_noise(face: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
-    return _picture(face + generator.normal(0, sigma, face.shape))
+    return covers.picture(face + generator.normal(0, sigma, face.shape))
 
 
 def _shot_noise(face: np.ndarray, photons: float, generator: np.random.Generator) -> np.ndarray:
-    return _picture(generator.poisson(face * (photons / 255)) * (255 / photons))
+    return covers.picture(generator.poisson(face * (photons / 255)) * (255 / photons))
 
 
 def _impulse_noise(face: np.ndarray, percent: float, generator: np.random.Generator) -> np.ndarray:
@@ -95,16 +95,16 @@ def _jpeg(face: np.ndarray, quality: float, _generator: np.random.Generator) -> 
 def _low_light(face: np.ndarray, light: float, generator: np.random.Generator) -> np.ndarray:
     """Less light, and the noise of a sensor with 1,000 electrons at white and 2 grey values of its own."""
     electrons = generator.poisson(face * (light * 1000 / 255))
-    return _picture(electrons * (255 / 1000) + generator.normal(0, 2, face.shape))
+    return covers.picture(electrons * (255 / 1000) + generator.normal(0, 2, face.shape))
 
 
 def _overexposure(face: np.ndarray, factor: float, _generator: np.random.Generator) -> np.ndarray:
-    return _picture(face * factor)
+    return covers.picture(face * factor)
 
 
 def _contrast(face: np.ndarray, factor: float, _generator: np.random.Generator) -> np.ndarray:
     mean = face.mean()
-    return _picture(mean + (face - mean) * factor)
+    return covers.picture(mean + (face - mean) * factor)
 
 
 def _shadow(face: np.ndarray, light: float, generator: np.random.Generator) -> np.ndarray:
@@ -113,7 +113,7 @@ def _shadow(face: np.ndarray, light: float, generator: np.random.Generator) -> n
     rows, columns = np.indices(face.shape) - (len(face) - 1) / 2
     distance = columns * np.cos(angle) + rows * np.sin(angle) + generator.uniform(-4, 4)
     share = np.clip(distance / 2 + 0.5, 0, 1)
-    return _picture(face * (light + (1 - light) * share))
+    return covers.picture(face * (light + (1 - light) * share))
 
 
 def _rotation(face: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
@@ -169,11 +169,6 @@ CONDITIONS = (
     Condition("hand", "of the side", (0.4, 0.5, 0.62, 0.75, 0.9), covers.hand),
     Condition("hair", "of the height", (0.15, 0.22, 0.3, 0.38, 0.46), covers.hair),
 )
-
-
-def _picture(values: np.ndarray) -> np.ndarray:
-    picture: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    return picture
 
 
 def _filtered(face: np.ndarray, kernel: np.ndarray) -> np.ndarray:

@@ -77,5 +77,10 @@ def _painted(face: np.ndarray, outlines: list[np.ndarray], grey: float, generato
         cv2.fillPoly(canvas, [np.rint(outline * side).astype(np.int32)], 255)
     share = cv2.resize(canvas, face.shape[::-1], interpolation=cv2.INTER_AREA) / 255
     filling = grey + generator.normal(0, 4, face.shape)
-    painted: np.ndarray = np.clip(np.rint(face + (filling - face) * share), 0, 255).astype(np.uint8)
-    return painted
+    return picture(face + (filling - face) * share)
+
+
+def picture(values: np.ndarray) -> np.ndarray:
+    """Grey values of any kind as uint8: rounded, and cut at 0 and 255."""
+    rounded: np.ndarray = np.clip(np.rint(values), 0, 255).astype(np.uint8)
+    return rounded

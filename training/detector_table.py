@@ -2,6 +2,8 @@
 
 import statistics
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -60,13 +62,7 @@ def _times(
         opencv.setInput(cv2.dnn.blobFromImage(image, swapRB=True))
         opencv.forward(("537", "538", "539", "540"))
 
-    def run_fp32() -> None:
-        _run_fp32(whole, image)
-
-    def run_int8() -> None:
-        _run_int8(small, image)
-
-    runs = (run_opencv, run_fp32, run_int8)
+    runs: list[Callable[[], object]] = [run_opencv, partial(_run_fp32, whole, image), partial(_run_int8, small, image)]
     times: list[list[float]] = [[], [], []]
     for _ in range(ROUNDS):
         for run, taken in zip(runs, times, strict=True):

@@ -14,7 +14,7 @@ from client import crops, words
 from client.drawing import COLOURS
 from client.photos import Photo
 from client.report import Report
-from client.results import EMOTIONS, shown_emotion
+from client.results import EMOTIONS, ranked, shown_emotion
 from emotion.contract import Analysis, Face
 from emotion.labels import css
 
@@ -52,7 +52,6 @@ def show(  # noqa: PLR0913
 
 def _face(face: Face, threshold: float, report: Report | None) -> dict[str, Any]:
     emotion = shown_emotion(face, threshold)
-    ranked = sorted(face.probabilities.items(), key=lambda pair: pair[1], reverse=True)
     return {
         "box": face.box.model_dump(),
         "emotion": emotion,
@@ -67,6 +66,6 @@ def _face(face: Face, threshold: float, report: Report | None) -> dict[str, Any]
                 "colour": css(COLOURS[name]),
                 "place": EMOTIONS.index(name),
             }
-            for name, share in ranked
+            for name, share in ranked(face)
         ],
     }
