@@ -169,32 +169,58 @@ def test_another_site_cannot_use_a_visitors_session(opened: Opened) -> None:
         assert socket.ask()["people"]
 
 
-def test_only_so_many_cameras_are_on_at_once(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_cameras_are_on_at_once(
+    opened: Opened, sessions: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "MOST_CAMERAS", 1)
+    sessions.add("other tab")
+    live._sessions["other-ticket"] = "other tab"
     with opened() as first:
         first.greet()
         first.ask()
         assert cameras() == 1
         with opened() as second:
-            second.greet()
+            second.send({"ticket": "other-ticket"})
             assert second.closed_with() == live.TOO_MANY
         assert first.ask()["people"]
     assert cameras() == 0
 
 
-def test_one_person_cannot_take_all_cameras(opened: Opened, sessions: set[str]) -> None:
+def test_one_person_has_one_camera_the_one_started_last(
+    opened: Opened, sessions: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_CAMERAS", 2)
     sessions.add("other tab")
     live._sessions["other-ticket"] = "other tab"
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(opened()) for _ in range(live.MOST_OF_ONE + 1)]
-        for socket in sockets[:-1]:
+        sockets = [stack.enter_context(opened()) for _ in range(4)]
+        for socket in sockets:
             socket.greet()
             assert socket.ask()["people"]
-        sockets[-1].greet()
-        assert sockets[-1].closed_with() == live.TOO_MANY
+        assert cameras() == 1
+        for socket in sockets[:-1]:
+            socket.socket.send(b"a frame")
+            assert socket.closed_with() == live.REFUSED
         other = stack.enter_context(opened())
         other.send({"ticket": "other-ticket"})
-        assert other.ask()["people"]
+        assert other.ask()["people"] and sockets[-1].ask()["people"]
+        assert cameras() == 2
+    assert cameras() == 0
+
+
+def test_a_camera_started_anew_waits_for_the_frame_of_the_one_before(opened: Opened, service: Service) -> None:
+    service.delay = 1.0
+    with opened() as first, opened() as second, opened() as third:
+        for socket in (first, second, third):
+            socket.greet()
+            socket.socket.send(b"a frame")
+            while not service.requests:
+                time.sleep(0.01)
+        while len(live._on["tab"].connections) < 3:
+            time.sleep(0.01)
+        assert json.loads(third.socket.recv(timeout=10))["people"]
+        assert second.closed_with() == live.REFUSED
+    assert service.requests == 2, "the second camera's frame was no longer wanted"
 
 
 def test_who_says_nothing_is_not_waited_for(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
