@@ -15,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from bench.live import Seen, judge
 from client import live, metrics, session
 from tests.unit.local_service import Service, analysis, face
 
@@ -239,3 +240,27 @@ def test_a_frame_that_is_not_answered_in_time_is_given_up(
         socket.greet()
         assert "did not answer" in socket.ask()["error"]
     live._client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({}, []),
+        ({"one": Seen(7.9, [250.0], 1), "two": [Seen(4.0, [400.0], 1)] * 2}, ["7.9 frames a second; 8 at least"]),
+        ({"one": Seen(10, [100, 251, 252], 1)}, ["251 ms from camera to overlay; 250 at most"]),
+        (
+            {"two": [Seen(5.0, [0], 1), Seen(4.9, [0], 1)]},
+            ["4.9 frames a second of one of two cameras; half of 10.0 at least"],
+        ),
+        ({"upload": 1001.0}, ["an upload answered after 1001 ms; 1000 at most"]),
+        ({"memory": [{"the tab": 50.0}, {"the tab": 100.0}, {"the tab": 102.9}]}, []),
+        (
+            {"memory": [{"the tab": 50.0}, {"the tab": 100.0}, {"the tab": 103.1}]},
+            ["the tab holds +3.1% since minute 1; +3% at most"],
+        ),
+    ],
+    ids=str,
+)
+def test_the_benchmark_says_which_bounds_are_missed(change: dict[str, Any], missed: list[str]) -> None:
+    good = {"one": Seen(10, [250.0], 1), "two": [Seen(5, [400.0], 1)] * 2, "upload": 1000.0, "memory": []}
+    assert judge(**good | change) == missed
