@@ -25,7 +25,7 @@ from client.batch import CONCURRENCY, analyse_folder
 from serving.addresses import Addresses
 from serving.page import page, wait_until_up
 from serving.processes import running
-from serving.server import serving
+from serving.server import Service, serving
 
 PHOTOS = {"1 Mpx": (1152, 864), "12 Mpx": (4000, 3000)}
 ROUNDS, WARM_UP, FOLDER = 15, 2, 200
@@ -63,9 +63,9 @@ def main() -> None:
         pages: dict[str, str] = {}
         if arguments.against:
             pages["theirs"] = others.enter_context(their_page(arguments.against.resolve(), arguments.ports + 10))
-        addresses, _, pages["page"] = others.enter_context(service_and_page(arguments.ports))
+        service, _, pages["page"] = others.enter_context(service_and_page(arguments.ports))
         if not arguments.against:
-            bench_batch(addresses)
+            bench_batch(service.addresses)
         with browser() as chromium:
             bench_page(chromium, pages, arguments.rounds)
 
@@ -76,12 +76,12 @@ def add_ports(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def service_and_page(ports: int) -> Iterator[tuple[Addresses, int, str]]:
-    """The service and the page, ready: their addresses, the page's process and its address; `ports`: the first one."""
-    addresses, port = addresses_from(ports), ports + 6
-    with serving(addresses) as service, page(port, addresses) as process:
+def service_and_page(ports: int) -> Iterator[tuple[Service, int, str]]:
+    """The service and the page, ready, the page as its process and address; `ports`: the first one."""
+    port = ports + 6
+    with serving(addresses_from(ports)) as service, page(port, service.addresses) as process:
         service.wait_until_ready()
-        yield addresses, process.pid, f"http://127.0.0.1:{port}"
+        yield service, process.pid, f"http://127.0.0.1:{port}"
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Live camera and videos: `python -m bench.live`.
 
 In real headless Chromium the camera plays portraits with a clock in each frame, so that the time from camera to overlay
-is read from the picture itself. One camera, then two with an upload in between, with `--minutes 5` the memory of page
-and browser. Then the command `client.video` with a minute of 720p.
+is read from the picture itself. One camera, then two with an upload in between, with `--minutes 5` the memory of page,
+service and browser. Then the command `client.video` with a minute of 720p. Ends with 1 if a bound of the live camera is
+missed.
 """
 
 import argparse
@@ -14,11 +15,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, CDPSession, Page
 
 from bench.camera import RATE, READ_CLOCKS, frames_in, write_clip, write_video
 from bench.client import add_ports, browser, choose_and_wait, service_and_page
@@ -27,6 +29,22 @@ from serving.addresses import Addresses
 
 WARM_UP = 3.0
 
+LEAST_RATE, MOST_BEHIND, MOST_UPLOAD, MOST_GROWTH = 8.0, 250.0, 1000.0, 0.03
+"""One camera's frames a second, its milliseconds from camera to overlay at the median, milliseconds of an upload beside
+two cameras, and by which share memory may grow after the first minute, which the curve takes to be full."""
+
+Memory = dict[str, float]
+"""MiB by who holds them."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A camera's overlays: how many a second, milliseconds from camera to overlay in ascending order, faces a frame."""
+
+    rate: float
+    behind: list[float]
+    faces: float
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -34,17 +52,36 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0, help="for which memory is watched")
     add_ports(parser)
     arguments = parser.parse_args()
-    with service_and_page(arguments.ports) as (addresses, pid, url):
+    with service_and_page(arguments.ports) as (service, pid, url):
         with browser_with_camera() as chromium:
             first = camera(chromium, url)
-            say("one camera", measure([first], arguments.seconds))
-            if arguments.minutes:
-                watch_memory(first, pid, arguments.minutes)
+            one = measure([first], arguments.seconds)
+            say("one camera", one)
+            servers = {"the page's server": [pid], "the service": [service.torchserve.pid, service.door.pid]}
+            memory = watch_memory(chromium, first, servers, arguments.minutes) if arguments.minutes else []
             second = camera(chromium, url)
-            say("two cameras", measure([first, second], arguments.seconds))
+            two = measure([first, second], arguments.seconds)
+            say("two cameras", two)
             took = choose_and_wait(chromium, url, FOLDER / "Grace-Hopper.jpg")
-            print(f"an upload beside two cameras: answered after {took:.0f} ms")
-        video(addresses)
+            print(f"an upload beside two cameras: answered after {took:.0f} ms", flush=True)
+        video(service.addresses)
+    if missed := judge(one[0], two, took, memory):
+        sys.exit("\n".join(f"missed: {each}" for each in missed))
+
+
+def judge(one: Seen, two: list[Seen], upload: float, memory: list[Memory]) -> list[str]:
+    """Which bounds are missed, in words. `upload`: milliseconds; `memory`: by minute, the first at minute 0."""
+    slowest, behind = min(each.rate for each in two), statistics.median(one.behind)
+    missed = {
+        f"{one.rate:.1f} frames a second; {LEAST_RATE:g} at least": one.rate < LEAST_RATE,
+        f"{behind:.0f} ms from camera to overlay; {MOST_BEHIND:g} at most": behind > MOST_BEHIND,
+        f"{slowest:.1f} frames a second of one of two cameras; half of {one.rate:.1f} at least": slowest < one.rate / 2,
+        f"an upload answered after {upload:.0f} ms; {MOST_UPLOAD:g} at most": upload > MOST_UPLOAD,
+    }
+    for name, before in memory[1].items() if len(memory) > 1 else ():
+        growth = memory[-1][name] / before - 1
+        missed[f"{name} holds {growth:+.1%} since minute 1; {MOST_GROWTH:+.0%} at most"] = growth > MOST_GROWTH
+    return [words for words, is_missed in missed.items() if is_missed]
 
 
 @contextmanager
@@ -73,38 +110,62 @@ def camera(chromium: Browser, url: str) -> Page:
     return tab
 
 
-def measure(tabs: list[Page], seconds: float) -> list[list[dict[str, Any]]]:
-    """The overlays of each tab during these seconds."""
+def measure(tabs: list[Page], seconds: float) -> list[Seen]:
+    """What each tab showed during these seconds."""
     time.sleep(WARM_UP)
     for tab in tabs:
         tab.evaluate("window.overlays.length = 0")
     time.sleep(seconds)
-    return [tab.evaluate("window.overlays") for tab in tabs]
+    return [seen(tab.evaluate("window.overlays")) for tab in tabs]
 
 
-def say(what: str, measured: list[list[dict[str, Any]]]) -> None:
-    for number, overlays in enumerate(measured, start=1):
-        took = (overlays[-1]["at"] - overlays[0]["at"]) / 1000
-        behind = sorted(overlay["behind"] * 1000 / RATE for overlay in overlays)
-        faces = statistics.mean(len(overlay["people"]) for overlay in overlays)
+def seen(overlays: list[dict[str, Any]]) -> Seen:
+    took = (overlays[-1]["at"] - overlays[0]["at"]) / 1000
+    behind = sorted(overlay["behind"] * 1000 / RATE for overlay in overlays)
+    return Seen((len(overlays) - 1) / took, behind, statistics.mean(len(overlay["people"]) for overlay in overlays))
+
+
+def say(what: str, cameras: list[Seen]) -> None:
+    for number, each in enumerate(cameras, start=1):
         print(
-            f"{what}, camera {number}: {(len(overlays) - 1) / took:.1f} frames a second, camera to overlay median "
-            f"{statistics.median(behind):.0f} ms, 95 % within {behind[int(len(behind) * 0.95)]:.0f} ms; "
-            f"{faces:.2f} faces a frame"
+            f"{what}, camera {number}: {each.rate:.1f} frames a second, camera to overlay median "
+            f"{statistics.median(each.behind):.0f} ms, 95 % within {each.behind[int(len(each.behind) * 0.95)]:.0f} ms; "
+            f"{each.faces:.2f} faces a frame",
+            flush=True,
         )
 
 
-def watch_memory(tab: Page, pid: int, minutes: float) -> None:
-    """Print what the page's server and the browser's script hold, a minute after the other."""
-    session = tab.context.new_cdp_session(tab)
+def watch_memory(chromium: Browser, tab: Page, servers: dict[str, list[int]], minutes: float) -> list[Memory]:
+    """Print what the servers, by the ids of their processes, and the browser's only tab hold, a minute after the other;
+    returns it."""
+    script = tab.context.new_cdp_session(tab)
+    processes = chromium.new_browser_cdp_session().send("SystemInfo.getProcessInfo")["processInfo"]
+    renderers = [each for each in processes if each["type"] == "renderer"]  # Chromium may keep another one ready
+    renderer = max(renderers, key=lambda each: float(each["cpuTime"]))["id"]
+    watched = []
     for minute in range(round(minutes) + 1):
-        session.send("HeapProfiler.collectGarbage")
-        heap = session.send("Runtime.getHeapUsage")["usedSize"] / 2**20
-        tab.evaluate("window.overlays.length = 0")
-        held = psutil.Process(pid).memory_full_info().uss / 2**20
-        print(f"minute {minute}: the page's server holds {held:.1f} MiB, the tab's script {heap:.1f} MiB", flush=True)
-        if minute < round(minutes):
+        if minute:
             time.sleep(60)
+        tab.evaluate("window.overlays.length = 0")
+        watched.append(
+            {name: sum(map(held, ids)) for name, ids in servers.items()}
+            | {"the tab's script": heap(script), "the tab's renderer process": held(renderer)}
+        )
+        holdings = ", ".join(f"{name} {mib:.1f} MiB" for name, mib in watched[-1].items())
+        print(f"memory at minute {minute}: {holdings}", flush=True)
+    return watched
+
+
+def heap(script: CDPSession) -> float:
+    """MiB of a tab's script, without garbage."""
+    script.send("HeapProfiler.collectGarbage")
+    return float(script.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
+
+
+def held(pid: int) -> float:
+    """MiB that only the process with this id and those that it started hold."""
+    process = psutil.Process(pid)
+    return sum(float(each.memory_full_info().uss) for each in (process, *process.children(recursive=True))) / 2**20
 
 
 def video(addresses: Addresses) -> None:

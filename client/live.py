@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Annotated, Any
 from urllib.parse import urlparse
@@ -31,9 +31,8 @@ from emotion.contract import STANDARD, Detail
 MOST_BYTES = 1_000_000
 """Of a frame; the browser's, at 640 pixels, have a tenth of it."""
 
-MOST_CAMERAS, MOST_OF_ONE = 16, 2
-"""Of one page at once, since each keeps a thread busy, and of one session: that one person cannot take them all. A
-camera that was started anew may for a moment be a second one."""
+MOST_CAMERAS = 16
+"""Of one page at once, since each keeps a thread busy."""
 
 PATIENCE = 10.0
 """Seconds for the greeting."""
@@ -47,8 +46,23 @@ REFUSED, TOO_MANY = 4001, 4002
 _pool = ThreadPoolExecutor(MOST_CAMERAS, "camera")
 _sessions: dict[str, str] = {}
 """The Streamlit session of each ticket."""
-_on: dict[WebSocket, str] = {}
-"""The session of each camera that is on."""
+
+
+@dataclass
+class _Camera:
+    """Of one session, which cannot have two: that one person cannot take them all.
+
+    A connection may outlast the camera's stop by seconds; so what a new one sends waits for the frame of the one
+    before, which is told that it is no longer wanted.
+    """
+
+    connections: list[WebSocket] = field(default_factory=list)
+    """The last one counts."""
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+_on: dict[str, _Camera] = {}
+"""The camera of each session that has one on."""
 metrics.CAMERAS.set_function(lambda: len(_on))
 
 
@@ -104,14 +118,17 @@ async def answer_frames(socket: WebSocket) -> None:
         owner = _sessions.get(greeting.ticket, "")
         if not session.lives(owner):
             await socket.close(REFUSED)
-        elif len(_on) >= MOST_CAMERAS or list(_on.values()).count(owner) >= MOST_OF_ONE:
+        elif owner not in _on and len(_on) >= MOST_CAMERAS:
             await socket.close(TOO_MANY)
         else:
-            _on[socket] = owner
+            camera = _on.setdefault(owner, _Camera())
+            camera.connections.append(socket)
             try:
-                await _converse(socket, owner, greeting)
+                await _converse(socket, owner, camera, greeting)
             finally:
-                del _on[socket]
+                camera.connections.remove(socket)
+                if not camera.connections:
+                    del _on[owner]
 
 
 def _same_origin(socket: WebSocket) -> bool:
@@ -122,25 +139,26 @@ def _same_origin(socket: WebSocket) -> bool:
     return urlparse(origin).netloc == socket.headers.get("host") or is_url_from_allowed_origins(origin)
 
 
-async def _converse(socket: WebSocket, owner: str, wishes: Wishes) -> None:
+async def _converse(socket: WebSocket, owner: str, camera: _Camera, wishes: Wishes) -> None:
     client = _client(settings.from_environment())
     tracker = Tracker(wishes.smoothing)
     while True:
         message = await socket.receive()
         if message["type"] == "websocket.disconnect":
             return
-        if not session.lives(owner):
-            await socket.close(REFUSED)
-            return
-        if (text := message.get("text")) is not None:
-            try:
-                wishes = Wishes.model_validate_json(text)
-            except ValidationError:
+        async with camera.turn:
+            if camera.connections[-1] is not socket or not session.lives(owner):
                 await socket.close(REFUSED)
                 return
-            tracker.time_constant = wishes.smoothing
-        else:
-            await socket.send_json(await _answer(client, tracker, wishes, message["bytes"]))
+            if (text := message.get("text")) is not None:
+                try:
+                    wishes = Wishes.model_validate_json(text)
+                except ValidationError:
+                    await socket.close(REFUSED)
+                    return
+                tracker.time_constant = wishes.smoothing
+            else:
+                await socket.send_json(await _answer(client, tracker, wishes, message["bytes"]))
 
 
 @cache

@@ -15,6 +15,7 @@ from starlette.routing import WebSocketRoute
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from bench.live import Seen, judge
 from client import live, metrics, session
 from tests.unit.local_service import Service, analysis, face
 
@@ -169,32 +170,58 @@ def test_another_site_cannot_use_a_visitors_session(opened: Opened) -> None:
         assert socket.ask()["people"]
 
 
-def test_only_so_many_cameras_are_on_at_once(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_so_many_cameras_are_on_at_once(
+    opened: Opened, sessions: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(live, "MOST_CAMERAS", 1)
+    sessions.add("other tab")
+    live._sessions["other-ticket"] = "other tab"
     with opened() as first:
         first.greet()
         first.ask()
         assert cameras() == 1
         with opened() as second:
-            second.greet()
+            second.send({"ticket": "other-ticket"})
             assert second.closed_with() == live.TOO_MANY
         assert first.ask()["people"]
     assert cameras() == 0
 
 
-def test_one_person_cannot_take_all_cameras(opened: Opened, sessions: set[str]) -> None:
+def test_one_person_has_one_camera_the_one_started_last(
+    opened: Opened, sessions: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "MOST_CAMERAS", 2)
     sessions.add("other tab")
     live._sessions["other-ticket"] = "other tab"
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(opened()) for _ in range(live.MOST_OF_ONE + 1)]
-        for socket in sockets[:-1]:
+        sockets = [stack.enter_context(opened()) for _ in range(4)]
+        for socket in sockets:
             socket.greet()
             assert socket.ask()["people"]
-        sockets[-1].greet()
-        assert sockets[-1].closed_with() == live.TOO_MANY
+        assert cameras() == 1
+        for socket in sockets[:-1]:
+            socket.socket.send(b"a frame")
+            assert socket.closed_with() == live.REFUSED
         other = stack.enter_context(opened())
         other.send({"ticket": "other-ticket"})
-        assert other.ask()["people"]
+        assert other.ask()["people"] and sockets[-1].ask()["people"]
+        assert cameras() == 2
+    assert cameras() == 0
+
+
+def test_a_camera_started_anew_waits_for_the_frame_of_the_one_before(opened: Opened, service: Service) -> None:
+    service.delay = 1.0
+    with opened() as first, opened() as second, opened() as third:
+        for socket in (first, second, third):
+            socket.greet()
+            socket.socket.send(b"a frame")
+            while not service.requests:
+                time.sleep(0.01)
+        while len(live._on["tab"].connections) < 3:
+            time.sleep(0.01)
+        assert json.loads(third.socket.recv(timeout=10))["people"]
+        assert second.closed_with() == live.REFUSED
+    assert service.requests == 2, "the second camera's frame was no longer wanted"
 
 
 def test_who_says_nothing_is_not_waited_for(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,3 +240,27 @@ def test_a_frame_that_is_not_answered_in_time_is_given_up(
         socket.greet()
         assert "did not answer" in socket.ask()["error"]
     live._client.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({}, []),
+        ({"one": Seen(7.9, [250.0], 1), "two": [Seen(4.0, [400.0], 1)] * 2}, ["7.9 frames a second; 8 at least"]),
+        ({"one": Seen(10, [100, 251, 252], 1)}, ["251 ms from camera to overlay; 250 at most"]),
+        (
+            {"two": [Seen(5.0, [0], 1), Seen(4.9, [0], 1)]},
+            ["4.9 frames a second of one of two cameras; half of 10.0 at least"],
+        ),
+        ({"upload": 1001.0}, ["an upload answered after 1001 ms; 1000 at most"]),
+        ({"memory": [{"the tab": 50.0}, {"the tab": 100.0}, {"the tab": 102.9}]}, []),
+        (
+            {"memory": [{"the tab": 50.0}, {"the tab": 100.0}, {"the tab": 103.1}]},
+            ["the tab holds +3.1% since minute 1; +3% at most"],
+        ),
+    ],
+    ids=str,
+)
+def test_the_benchmark_says_which_bounds_are_missed(change: dict[str, Any], missed: list[str]) -> None:
+    good = {"one": Seen(10, [250.0], 1), "two": [Seen(5, [400.0], 1)] * 2, "upload": 1000.0, "memory": []}
+    assert judge(**good | change) == missed

@@ -3,8 +3,12 @@
 const LONGEST = 640; // pixels of a frame
 const SHORTEST = 60; // milliseconds between frames, every second one of most cameras: more would only warm machines
 const PAUSE = 1_000; // milliseconds after a frame that was refused
+const SILENCE = 5_000; // milliseconds without an answer, after which nothing is claimed any more
+const GIVEN_UP = 10_000; // milliseconds after that, or for a connection to come about
 const SPOKEN_EVERY = 5_000;
 const DRAWN_EVERY = 200; // curves and numbers
+const MEASURED = 3_000; // milliseconds that the numbers are of
+const LOST = "The connection to the page was lost.";
 const CLOSED = {
   4001: "This page is no longer connected. Reload it to go on.",
   4002: "Too many cameras are on at this page. Try again a little later.",
@@ -12,8 +16,11 @@ const CLOSED = {
 const REFUSED = {
   NotAllowedError: "The browser may not use the camera. Allow it in the browser's settings for this page.",
   NotFoundError: "No camera was found.",
+  OverconstrainedError: "The chosen camera is no longer there.",
   NotReadableError: "The camera is used by another program.",
 };
+
+let lastWords = ""; // of a camera that was stopped because its page was left, for when the person comes back
 
 class LiveCamera {
   constructor(root, data) {
@@ -35,16 +42,21 @@ class LiveCamera {
     moment.onclick = () => this.savePicture();
     csv.onclick = () => save(new Blob([this.curves.csv(this.started)], { type: "text/csv" }), "emotions-live.csv");
     mirror.onchange = () => this.mirror();
-    cameras.onchange = () => this.start(cameras.value);
+    cameras.onchange = () => this.start();
     smoothing.oninput = () => this.wish();
     this.hidden = () => document.hidden && this.stop("The camera was stopped because the page was hidden.");
     this.left = () => this.stop("The camera was stopped because the page was left.");
+    this.plugged = () => this.listCameras();
     document.addEventListener("visibilitychange", this.hidden);
     addEventListener("pagehide", this.left);
+    navigator.mediaDevices?.addEventListener("devicechange", this.plugged);
     this.mirror();
+    this.say(lastWords);
+    lastWords = "";
   }
 
-  async start(camera) {
+  async start() {
+    const camera = this.parts.cameras.value;
     this.stop("");
     this.say("Waiting for the camera …");
     const attempt = {}; // the page may be left while the person is asked
@@ -65,27 +77,45 @@ class LiveCamera {
       return undefined;
     }
     if (this.attempt !== attempt) return undefined;
-    Object.assign(this, { started: performance.now(), times: [], delays: [], refused: 0, drawn: 0, heard: 0 });
+    Object.assign(this, { started: null, measured: [], refused: 0, drawn: 0, heard: 0 });
     this.curves.clear();
+    this.fit();
+    this.doubt("No answer yet");
     this.enable(true);
     this.connect();
     return undefined;
   }
 
   connect() {
+    this.later(() => this.stop(LOST), GIVEN_UP);
     const address = new URL(this.data.path, location.href);
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
     this.socket = socket;
     socket.onopen = () => {
+      clearTimeout(this.timer);
       socket.send(JSON.stringify({ ticket: this.data.ticket, ...this.wishes() }));
-      this.say("The camera is on.");
+      this.note("The camera is on.");
       this.next();
     };
     socket.onmessage = ({ data }) => this.socket === socket && this.answered(JSON.parse(data));
     socket.onclose = ({ code }) => {
-      if (this.socket === socket) this.stop(CLOSED[code] ?? "The connection to the page was lost.");
+      if (this.socket === socket) this.stop(CLOSED[code] ?? LOST);
     };
+  }
+
+  // Whatever is awaited is no longer wanted.
+  disconnect() {
+    clearTimeout(this.timer);
+    this.video.cancelVideoFrameCallback(this.callback);
+    this.socket?.close();
+    Object.assign(this, { socket: null, awaited: false, underWay: false });
+  }
+
+  // One thing at a time is waited for.
+  later(work, milliseconds) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(work, milliseconds);
   }
 
   wishes() {
@@ -100,90 +130,121 @@ class LiveCamera {
 
   // Take the next picture that the camera shows, unless one is awaited or under way.
   next() {
-    const { socket } = this;
-    if (this.awaited || this.underWay) return;
+    if (this.socket?.readyState !== WebSocket.OPEN || this.awaited || this.underWay) return;
     this.awaited = true;
-    this.video.requestVideoFrameCallback(() => {
-      if (this.socket !== socket) return;
+    this.callback = this.video.requestVideoFrameCallback((_, { captureTime }) => {
       this.awaited = false;
       if (this.video.paused) return;
       const now = performance.now();
       if (now - this.taken < SHORTEST) this.next();
-      else this.send(now);
+      else this.send(now, captureTime ?? now); // not all browsers know when the camera saw it
     });
   }
 
-  send(now) {
-    const { socket, video, frame } = this;
-    Object.assign(this, { taken: now, underWay: true });
+  send(now, seen) {
+    const { socket, frame } = this;
+    this.started ??= seen;
+    Object.assign(this, { taken: now, seen, underWay: true });
+    this.fit();
+    frame.getContext("2d").drawImage(this.video, 0, 0, frame.width, frame.height);
+    frame.toBlob((blob) => this.socket === socket && socket.send(blob), "image/jpeg", 0.85);
+    this.later(() => this.miss(), SILENCE);
+  }
+
+  // Give the frame the size of the camera's picture, or less.
+  fit() {
+    const { video, frame } = this;
     const scale = Math.min(LONGEST / Math.max(video.videoWidth, video.videoHeight), 1);
     const [width, height] = [video.videoWidth, video.videoHeight].map((side) => Math.round(side * scale));
     if (frame.width !== width || frame.height !== height) Object.assign(frame, { width, height });
-    frame.getContext("2d").drawImage(video, 0, 0, width, height);
-    frame.toBlob((blob) => this.socket === socket && socket.send(blob), "image/jpeg", 0.85);
   }
 
-  answered({ error, people = [] }) {
-    const now = performance.now();
+  answered({ error, people }) {
     this.underWay = false;
     if (error) {
       this.refused += 1;
-      this.people = []; // what was said of an earlier picture must not stand on a later one
-      this.overlay.draw([], this.frame.width, this.frame.height, false);
-      this.say(`A frame was refused: ${error}`);
+      this.doubt("The last frame was refused");
+      this.note(`A frame was refused: ${error}`);
     } else {
-      if (this.complained) this.say("The camera is on.");
-      this.people = people;
-      this.times.push(now);
-      this.delays.push(now - this.taken);
-      this.curves.add(now, people);
-      this.overlay.draw(people, this.frame.width, this.frame.height, this.parts.mirror.checked);
+      if (this.doubted) this.note("The camera is on.");
+      Object.assign(this, { people, doubted: "" });
+      this.curves.add(this.seen, people);
+      this.overlay.show(people, performance.now());
+      this.draw();
+      this.measured.push({ at: performance.now(), delay: performance.now() - this.seen });
       this.root.dispatchEvent(
         new CustomEvent("overlay", { bubbles: true, composed: true, detail: { frame: this.frame, people } }),
       );
     }
-    this.complained = Boolean(error);
-    if (now - this.drawn > DRAWN_EVERY) this.report(now);
-    setTimeout(() => this.next(), error ? PAUSE : 0);
+    const now = performance.now();
+    if (error || now - this.drawn > DRAWN_EVERY) this.report(now);
+    this.later(() => this.next(), error ? PAUSE : 0);
+  }
+
+  // A frame has had no answer for long.
+  miss() {
+    this.doubt("No answer");
+    this.note("No answer for 5 seconds: the network is slow or gone.");
+    this.later(() => {
+      this.disconnect();
+      this.connect();
+    }, GIVEN_UP);
+  }
+
+  // What was said of an earlier picture must not stand on a later one. `why`: what is said instead.
+  doubt(why) {
+    Object.assign(this, { people: [], doubted: why });
+    this.overlay.clear();
+    this.draw();
+    this.describe();
+  }
+
+  draw() {
+    this.overlay.draw(this.frame.width, this.frame.height, this.parts.mirror.checked);
   }
 
   report(now) {
     this.drawn = now;
-    while (this.times.length > 1 && this.times[0] < now - 3_000) this.times.shift();
-    this.delays = this.delays.slice(-50);
-    const middle = [...this.delays].sort((a, b) => a - b)[this.delays.length >> 1] ?? 0;
-    const rate = this.times.length > 1 ? ((this.times.length - 1) * 1000) / (now - this.times[0]) : 0;
-    const numbers = [`${rate.toFixed(1)} frames a second`, `${middle.toFixed(0)} ms from camera to overlay`];
+    this.measured = this.measured.filter(({ at }) => at > now - MEASURED);
+    const count = this.measured.length;
+    const middle = this.measured.map(({ delay }) => delay).sort((a, b) => a - b)[count >> 1];
+    const rate = count > 1 ? ((count - 1) * 1000) / (now - this.measured[0].at) : 0;
+    const numbers = [`${rate.toFixed(1)} frames a second`];
+    if (count) numbers.push(`${middle.toFixed(0)} ms from camera to overlay`);
     setText(this.parts.measured, [...numbers, `${this.refused} refused`].join(" · "));
-    this.curves.draw(now);
-    const words = this.people.map(({ person, shown, confidence }) => `face ${person}: ${shown}, ${percent(confidence)}`);
-    const described = words.length ? `Seen: ${words.join("; ")}` : "No face is seen";
-    this.parts.overlay.setAttribute("aria-label", described);
+    const described = this.describe();
     if (now - this.heard > SPOKEN_EVERY) {
       this.heard = now;
       setText(this.parts.spoken, described);
     }
   }
 
+  // For those who do not see the picture; the cards say the same.
+  describe() {
+    const seen = this.people.map(({ person, shown, confidence }) => `face ${person}: ${shown}, ${percent(confidence)}`);
+    const words = this.doubted || (seen.length ? `Seen: ${seen.join("; ")}` : "No face is seen");
+    this.parts.overlay.setAttribute("aria-label", words);
+    this.curves.draw(performance.now(), this.doubted.toLowerCase());
+    return words;
+  }
+
   pause() {
     const paused = !this.video.paused;
     if (paused) this.video.pause();
     else this.video.play().then(() => this.next(), () => {}); // it may be stopped meanwhile
-    this.parts.pause.setAttribute("aria-pressed", String(paused));
     setText(this.parts.pause, paused ? "Go on" : "Pause");
     this.say(paused ? "Paused: no frame is sent." : "The camera is on.");
   }
 
   mirror() {
-    const mirrored = this.parts.mirror.checked;
-    this.video.classList.toggle("mirrored", mirrored);
-    if (this.stream && this.frame.width) this.overlay.draw(this.people, this.frame.width, this.frame.height, mirrored);
+    this.video.classList.toggle("mirrored", this.parts.mirror.checked);
+    this.draw();
   }
 
   async listCameras() {
     const { cameras } = this.parts;
     const found = (await navigator.mediaDevices.enumerateDevices()).filter(({ kind }) => kind === "videoinput");
-    const used = this.stream?.getVideoTracks()[0].getSettings().deviceId;
+    const used = this.stream?.getVideoTracks()[0].getSettings().deviceId ?? cameras.value;
     cameras.replaceChildren(
       ...found.map(({ deviceId, label }, index) => new Option(label || `camera ${index + 1}`, deviceId, false,
         deviceId === used)),
@@ -199,18 +260,18 @@ class LiveCamera {
     pen.drawImage(video, 0, 0, picture.width, picture.height);
     pen.resetTransform();
     pen.drawImage(parts.overlay, 0, 0);
-    picture.toBlob((blob) => save(blob, "emotions-live.png"));
+    picture.toBlob((blob) => blob && save(blob, "emotions-live.png"));
   }
 
   stop(words) {
-    const { socket, stream, attempt } = this;
+    const { stream, attempt } = this;
     if (!attempt && words) return;
-    Object.assign(this, { attempt: null, socket: null, stream: null, people: [], taken: 0 });
-    Object.assign(this, { awaited: false, underWay: false });
-    socket?.close();
+    this.disconnect();
+    Object.assign(this, { attempt: null, stream: null, taken: 0 });
     if (stream) end(stream);
     this.video.srcObject = null;
-    this.overlay.draw([], this.frame.width, this.frame.height, false);
+    this.doubt("The camera is off");
+    for (const each of [this.parts.measured, this.parts.spoken]) setText(each, "");
     this.enable(false);
     this.say(words);
   }
@@ -224,15 +285,22 @@ class LiveCamera {
     for (const each of [pause, moment, cameras]) each.disabled = !on;
     csv.disabled = !on && !this.curves.points.size;
     setText(pause, "Pause");
-    pause.setAttribute("aria-pressed", "false");
   }
 
   say(words) {
     setText(this.parts.said, words);
   }
 
+  // Of the answers; while nothing is sent, that is what matters.
+  note(words) {
+    if (!this.video.paused) this.say(words);
+  }
+
   leave() {
+    const on = this.attempt;
     this.left();
+    if (on) lastWords = this.parts.said.textContent;
+    navigator.mediaDevices?.removeEventListener("devicechange", this.plugged);
     document.removeEventListener("visibilitychange", this.hidden);
     removeEventListener("pagehide", this.left);
   }

@@ -2,7 +2,7 @@
 
 const MINUTE = 60_000;
 const GAP = 2_000; // of milliseconds without a face, which end a line
-const MOST_CARDS = 4; // of people, the latest
+const MOST_CARDS = 4; // of people; the CSV has all
 
 class Curves {
   constructor(element, emotions, colours) {
@@ -12,7 +12,8 @@ class Curves {
     this.points = new Map(); // by person: {at, shown, confidence, probabilities, why}, oldest first
     this.cards = new Map();
     this.list = document.createElement("div");
-    this.element.append(this.legend(), this.list);
+    this.others = document.createElement("p");
+    this.element.append(this.legend(), this.list, this.others);
   }
 
   add(at, people) {
@@ -24,7 +25,6 @@ class Curves {
       while (points.length && points[0].at < at - MINUTE) points.shift();
       if (!points.length) this.forget(person);
     }
-    for (const person of [...this.points.keys()].slice(0, -MOST_CARDS)) this.forget(person);
   }
 
   forget(person) {
@@ -37,29 +37,49 @@ class Curves {
     for (const person of [...this.points.keys()]) this.forget(person);
   }
 
-  draw(now) {
-    for (const [person, points] of this.points) {
-      const last = points.at(-1);
-      const card = this.card(person);
-      const away = now - last.at > GAP;
-      const seen = [`${last.shown} ${percent(last.confidence)}`, ...(last.why ? [last.why] : [])];
-      setText(card.querySelector("h2"), [`Face ${person}`, ...(away ? ["not in the picture"] : seen)].join(" · "));
+  // `doubted`: why nothing is known of this moment, if nothing is.
+  draw(now, doubted) {
+    const away = (person) => now - this.points.get(person).at(-1).at > GAP;
+    for (const person of this.points.keys()) if (!this.cards.has(person)) this.place(person, away);
+    for (const [person, card] of this.cards) {
+      const points = this.points.get(person);
+      const { shown, confidence, why } = points.at(-1);
+      const seen = [`${shown} ${percent(confidence)}`, ...(why ? [why] : [])];
+      const known = doubted ? [doubted] : away(person) ? ["not in the picture"] : seen;
+      setText(card.querySelector("h2"), [`Face ${person}`, ...known].join(" · "));
       this.lines(card.querySelector("canvas"), points, now);
     }
+    const more = this.points.size - this.cards.size;
+    setText(this.others, more ? `${more} more ${more === 1 ? "face" : "faces"}: the CSV has them all.` : "");
+  }
+
+  // Give a person a card: a new one, or that of someone who is away. Whoever is in the picture keeps theirs.
+  place(person, away) {
+    const free = this.cards.size < MOST_CARDS;
+    const gone = free || away(person) ? undefined : [...this.cards.keys()].find(away);
+    if (!free && gone === undefined) return;
+    const card = this.card(person);
+    if (free) this.list.append(card);
+    else this.cards.get(gone).replaceWith(card);
+    this.cards.delete(gone);
+    this.cards.set(person, card);
   }
 
   card(person) {
-    if (!this.cards.has(person)) {
-      const card = document.createElement("div");
-      card.className = "person";
-      card.append(document.createElement("h2"), document.createElement("canvas"));
-      const canvas = card.querySelector("canvas");
-      canvas.setAttribute("role", "img");
-      canvas.setAttribute("aria-label", `Curve of face ${person} over the last minute; the CSV has its numbers`);
-      this.list.prepend(card);
-      this.cards.set(person, card);
+    const card = document.createElement("div");
+    card.className = "person";
+    const canvas = document.createElement("canvas");
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `Curve of face ${person} over the last minute; the CSV has its numbers`);
+    const axis = document.createElement("div");
+    axis.className = "axis";
+    for (const time of ["−60 s", "−30 s", "0 s"]) {
+      const end = document.createElement("span");
+      end.textContent = time;
+      axis.append(end);
     }
-    return this.cards.get(person);
+    card.append(document.createElement("h2"), canvas, axis);
+    return card;
   }
 
   legend() {

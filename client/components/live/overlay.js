@@ -3,30 +3,58 @@
 const INK = "#ffffff";
 const PAPER = "rgba(16, 24, 40, .85)";
 const MOST_BARS = 2; // of people: with more, bars would hide faces
+const STEADY = 350; // milliseconds for which a box and its colour stay: more than three changes a second would flash
+const NOBODY = "";
 
 class Overlay {
   constructor(canvas, emotions, colours) {
     this.canvas = canvas;
     this.emotions = emotions;
     this.colours = colours;
+    this.shown = new Map(); // by person: as the server sent them, the emotion that they are drawn with, and since when
   }
 
-  // `people` as the server sends them, in pixels of a picture of `width` and `height`.
-  draw(people, width, height, mirrored) {
+  // Show these people, as the server sends them, from now on. Whoever came, went or changed colour a moment ago stays.
+  show(people, now) {
+    const found = new Map(people.map((each) => [each.person, each]));
+    const before = this.shown;
+    this.shown = new Map();
+    for (const person of new Set([...before.keys(), ...found.keys()])) {
+      const [old, each] = [before.get(person), found.get(person)];
+      const look = each?.shown ?? NOBODY;
+      const young = old && now - old.since < STEADY;
+      if (look === old?.look) {
+        if (each || young) this.shown.set(person, { ...each, look, since: old.since });
+      } else if (young) {
+        const { box, probabilities } = each ?? old;
+        this.shown.set(person, { ...old, box, probabilities });
+      } else {
+        this.shown.set(person, { ...each, look, since: now });
+      }
+    }
+  }
+
+  clear() {
+    this.shown.clear();
+  }
+
+  // Boxes are in pixels of a picture of `width` and `height`.
+  draw(width, height, mirrored) {
     const { canvas } = this;
+    const people = [...this.shown.values()].filter(({ look }) => look !== NOBODY);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     const pen = canvas.getContext("2d");
     pen.clearRect(0, 0, width, height);
     pen.textBaseline = "middle";
-    for (const { person, box, shown, confidence, probabilities } of people) {
+    for (const { person, box, look, confidence, probabilities } of people) {
       const [left, top, across, down] = [mirrored ? width - box[0] - box[2] : box[0], ...box.slice(1)];
-      const colour = this.colours[shown];
+      const colour = this.colours[look];
       for (const [style, line] of [["rgb(16, 24, 40)", 6], [colour, 3]]) {
         pen.strokeStyle = style;
         pen.lineWidth = line;
         pen.strokeRect(left, top, across, down);
       }
-      this.label(pen, `${person}  ${shown} ${percent(confidence)}`, colour, left, top, width);
+      this.label(pen, `${person}  ${look} ${percent(confidence)}`, colour, left, top, width);
       if (people.length <= MOST_BARS) this.bars(pen, probabilities, left, top, across, width, height);
     }
   }
