@@ -263,7 +263,10 @@ def test_a_video_of_known_stills_shows_their_emotions_in_their_order(tab: Page, 
     expect(tab.get_by_text("At 0:00.5 · Face 1: happy")).to_be_visible()
     tab.wait_for_load_state("networkidle")
     # In the middle of a stretch; the timeline is as wide as nine seconds.
-    row, pointer = tab.get_by_test_id("stVegaLiteChart").locator("g.layer_0_marks path").nth(1).bounding_box(), tab.mouse
+    row, pointer = (
+        tab.get_by_test_id("stVegaLiteChart").locator("g.layer_0_marks path").nth(1).bounding_box(),
+        tab.mouse,
+    )
     assert row is not None
     pointer.click(row["x"] + row["width"] * 1.75 / 3, row["y"] + row["height"] / 2)
     expect(tab.get_by_text(re.compile(r"^At 0:04\.5 · Face 1: neutral"))).to_be_visible()
