@@ -63,8 +63,11 @@ def main() -> None:
     print(f"every photo is analysed; {arguments.out} has the results")
 
 
-def command_line(module: str, text: str, what: str) -> argparse.ArgumentParser:
-    """The parser of a command that is described by `text`, with the options of every command; `what` it analyses."""
+def command_line(module: str, text: str, what: str, out: str = "CSV file") -> argparse.ArgumentParser:
+    """The parser of a command that is described by `text`, with the options of every command.
+
+    `what` it analyses, and what it writes `out`.
+    """
     first, _, more = text.partition("\n\n")
     parser = argparse.ArgumentParser(
         prog=f"python -m {module}",
@@ -72,7 +75,7 @@ def command_line(module: str, text: str, what: str) -> argparse.ArgumentParser:
         epilog=more,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--out", type=Path, default=Path("results.csv"), help="CSV file (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("results.csv"), help=f"{out} (default: %(default)s)")
     parser.add_argument("--detail", choices=DETAILS, default=STANDARD, help="how closely to look for faces")
     parser.add_argument("--concurrency", type=int, default=CONCURRENCY, help=f"{what} under way at once")
     return parser

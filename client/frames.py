@@ -4,12 +4,13 @@ PyAV reads from memory where OpenCV wants a file's name.
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import av
 import av.container
+from av.stream import Disposition
 from PIL import Image
 
 from emotion.contract import MAX_PIXELS
@@ -28,10 +29,14 @@ MOST_BYTES, MOST_SECONDS = 200 * 10**6, 600.0
 NEARLY = 1e-4
 """Seconds by which a file's times may be rounded."""
 
+MISSING = 1.0
+"""Seconds before the end that a file names, from which on one that ends there is said to be cut off: its last picture
+may be shown for long."""
+
 MOST_STREAMS = 64
 """Of a file: phones write a handful, with sound, subtitles and what the sensors saw."""
 
-MOST_FRAMES_A_SECOND = 240
+MOST_FRAMES_A_SECOND, MOST_PIXELS_A_SECOND = 240, 3840 * 2160 * 60
 """Of a file; one with more is meant to keep the decoder busy."""
 
 RATES = range(1, 11)
@@ -54,12 +59,15 @@ class VideoError(Exception):
 class Picture:
     """One picture of a video: RGB and upright, its sides at most `LONGEST_SIDE`.
 
-    `at`: seconds from the first picture; `scale`: its sides divided by the video's own, at most 1.
+    `at`: seconds from the first picture; `scale`: its sides divided by the video's own, at most 1; `read`: share of the
+    file's bytes that were read by then; `after_loss`: whether something behind the picture before could not be decoded.
     """
 
     at: float
     image: Image.Image
     scale: float
+    read: float
+    after_loss: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,49 +78,128 @@ class Bounds:
     seconds: float = MOST_SECONDS
 
 
-def pictures(data: bytes, rate: float, bounds: Bounds = Bounds()) -> Iterator[Picture]:
+def pictures(
+    data: bytes,
+    rate: float,
+    bounds: Bounds = Bounds(),
+    *,
+    after: float | None = None,
+    wanted: Callable[[], bool] = lambda: True,
+) -> Iterator[Picture]:
     """`rate` pictures a second of the video in a file's bytes: the first, then the first of each further interval.
 
+    `after`: seconds of a picture that was had before, to go on behind it. `wanted` is asked before each part of the
+    file is decoded; at the first no the pictures end.
+
     Raises `VideoError`, before the first picture where the file says enough about itself. A file that turns out to be
-    too long, or to be broken further on, raises it after the pictures before that place.
+    too long, cut off or damaged raises it after the pictures that could be read.
     """
-    with _opened(data, bounds) as (container, stream):
+    with _opened(data, bounds) as video:
         begun: float | None = None
-        following = latest = 0.0
-        for count, frame in enumerate(_decoded(container, stream), start=1):
+        following = 0.0 if after is None else _following(after, rate)
+        latest, before, pixels = 0.0, 0.0, 0
+        for count, frame in enumerate(video.frames(wanted), start=1):
             at = frame.time if frame.time is not None else latest + (begun or 0.0)
             begun = at if begun is None else begun
             latest = at - begun
+            pixels += frame.width * frame.height
             if latest > bounds.seconds or count > bounds.seconds * MOST_FRAMES_A_SECOND:
                 raise VideoError(f"the video goes on after {_minutes(bounds.seconds)}, the limit")
+            if pixels > bounds.seconds * MOST_PIXELS_A_SECOND:
+                raise VideoError("the video holds too many large pictures; the limit is 4K at 60 pictures a second")
             if latest + NEARLY >= following:
-                following = (int((latest + NEARLY) * rate) + 1) / rate
-                yield _picture(latest, frame)
+                following = _following(latest, rate)
+                yield video.picture(latest, frame, any(lost > begun + before for lost in video.lost))
+                before = latest
+        if not wanted():
+            return
         if begun is None:
             raise VideoError("the video holds no picture that can be decoded")
+        missing = video.missing(latest)
+        if missing:
+            raise VideoError(missing)
+
+
+def _following(at: float, rate: float) -> float:
+    """When the interval after the one of `at` begins."""
+    return (int((at + NEARLY) * rate) + 1) / rate
 
 
 def picture_at(data: bytes, at: float) -> Picture:
     """The picture that `pictures` gave at `at` seconds. Raises `VideoError`."""
-    with _opened(data, Bounds(len(data))) as (container, stream):
-        begun = next((frame.time for frame in _decoded(container, stream)), None) or 0.0
-        if stream.time_base is not None:
-            container.seek(int((begun + at) / stream.time_base), stream=stream)  # to a key picture before it
-        for frame in _decoded(container, stream):
+    with _opened(data, Bounds(len(data))) as video:
+        begun = next((frame.time for frame in video.frames()), None) or 0.0
+        if video.stream.time_base is not None:
+            video.container.seek(int((begun + at) / video.stream.time_base), stream=video.stream)  # key picture before
+        for frame in video.frames():
             if frame.time is None or frame.time - begun + NEARLY >= at:
-                return _picture(at, frame)
+                return video.picture(at, frame)
     raise VideoError(f"the video holds no picture at {at:.1f} s")
 
 
 def length(data: bytes, bounds: Bounds = Bounds()) -> float | None:
     """Seconds that the video takes, if its file says so. Raises `VideoError`."""
-    with _opened(data, bounds) as (container, stream):
-        return _length(container, stream)
+    with _opened(data, bounds) as video:
+        return video.length
+
+
+class _Video:
+    """An open file and its moving picture.
+
+    `lost`: times in the file of what could not be decoded; `reached`: the latest time in the file, of picture or sound.
+    """
+
+    def __init__(
+        self, file: io.BytesIO, container: av.container.InputContainer, stream: av.VideoStream, size: int
+    ) -> None:
+        self.container, self.stream = container, stream
+        self.lost: list[float] = []
+        self.reached = 0.0
+        self._file, self._size = file, size
+
+    @property
+    def length(self) -> float | None:
+        """Seconds, if the file says so."""
+        if self.stream.duration is not None and self.stream.time_base is not None:
+            return float(self.stream.duration * self.stream.time_base)
+        return self.container.duration / av.time_base if self.container.duration is not None else None
+
+    def frames(self, wanted: Callable[[], bool] = lambda: True) -> Iterator[av.VideoFrame]:
+        """The frames that can be decoded: after a damaged one the next whole one is looked for."""
+        for packet in self.container.demux():
+            if not wanted():
+                return
+            if packet.pts is not None:
+                self.reached = max(self.reached, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream_index != self.stream.index:
+                continue
+            try:
+                yield from packet.decode()  # type: ignore[misc]
+            except av.InvalidDataError:
+                self.lost.append(self.reached if packet.pts is None else float(packet.pts * packet.time_base))
+
+    def missing(self, latest: float) -> str:
+        """What the file lacks after it was read up to its end, the latest picture at `latest`; "" if nothing."""
+        said = []
+        if self.length is not None and self.reached < self.length - MISSING:
+            said.append(f"the video ends after {latest:.1f} of {self.length:.1f} s, its file may be cut off")
+        if self.lost:
+            said.append(f"{len(self.lost)} damaged parts of the video are left out")
+        return "; ".join(said)
+
+    def picture(self, at: float, frame: av.VideoFrame, after_loss: bool = False) -> Picture:
+        """A frame as it is sent."""
+        scale = min(LONGEST_SIDE / max(frame.width, frame.height), 1.0)
+        width, height = (max(round(side * scale), 1) for side in (frame.width, frame.height))
+        image: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
+        turn = TURNS.get(round(frame.rotation / 90) * 90)
+        upright = image if turn is None else image.transpose(turn)
+        return Picture(at, upright, scale, self._file.tell() / self._size, after_loss)
 
 
 @contextmanager
-def _opened(data: bytes, bounds: Bounds) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
-    """The file and its video stream."""
+def _opened(data: bytes, bounds: Bounds) -> Iterator[_Video]:
+    """A video that lies in memory."""
     if not data:
         raise VideoError("the file is empty")
     if len(data) > bounds.size:
@@ -125,14 +212,15 @@ def _opened(data: bytes, bounds: Bounds) -> Iterator[tuple[av.container.InputCon
         _readable(),
         av.open(file, "r", options=looking, container_options=allowed, metadata_errors="replace") as container,
     ):
-        if not container.streams.video:
+        moving = [each for each in container.streams.video if not each.disposition & Disposition.attached_pic]
+        if not moving:  # but perhaps the cover of a record
             raise VideoError("the file holds no moving picture, only sound" if container.streams.audio else NO_VIDEO)
-        stream = container.streams.video[0]
+        stream = moving[0]
         if stream.codec_context is None:
             raise VideoError("the video is in a coding that cannot be read here")
-        seconds = _length(container, stream)
-        if seconds is not None and seconds > bounds.seconds:
-            raise VideoError(f"the video takes {_minutes(seconds)}; the limit is {_minutes(bounds.seconds)}")
+        video = _Video(file, container, stream, len(data))
+        if video.length is not None and video.length > bounds.seconds:
+            raise VideoError(f"the video takes {_minutes(video.length)}; the limit is {_minutes(bounds.seconds)}")
         context = stream.codec_context
         if context.width * context.height > MAX_PIXELS:
             raise VideoError(
@@ -141,7 +229,7 @@ def _opened(data: bytes, bounds: Bounds) -> Iterator[tuple[av.container.InputCon
         # A picture may also grow on the way, and the decoder itself refuses that.
         context.options = {"max_pixels": str(MAX_PIXELS)}
         context.thread_type = "AUTO"
-        yield container, stream
+        yield video
 
 
 NO_VIDEO = f"the file is no video that can be read here ({', '.join(f'.{suffix}' for suffix in MEDIA_TYPES)})"
@@ -154,29 +242,6 @@ def _readable() -> Iterator[None]:
         yield
     except (av.FFmpegError, OverflowError) as error:
         raise VideoError(f"{NO_VIDEO}, or it is damaged") from error
-
-
-def _decoded(container: av.container.InputContainer, stream: av.VideoStream) -> Iterator[av.VideoFrame]:
-    """The frames that can be decoded: after a damaged one the next whole one is looked for."""
-    for packet in container.demux(stream):
-        try:
-            yield from packet.decode()
-        except av.InvalidDataError:
-            continue
-
-
-def _length(container: av.container.InputContainer, stream: av.VideoStream) -> float | None:
-    if stream.duration is not None and stream.time_base is not None:
-        return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration is not None else None
-
-
-def _picture(at: float, frame: av.VideoFrame) -> Picture:
-    scale = min(LONGEST_SIDE / max(frame.width, frame.height), 1.0)
-    width, height = (max(round(side * scale), 1) for side in (frame.width, frame.height))
-    image: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
-    turn = TURNS.get(round(frame.rotation / 90) * 90)
-    return Picture(at, image if turn is None else image.transpose(turn), scale)
 
 
 def _minutes(seconds: float) -> str:

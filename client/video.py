@@ -8,12 +8,12 @@ Exit status: 0 when the whole video was analysed, 1 otherwise.
 
 import argparse
 import json
+import math
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import takewhile
 from pathlib import Path
 from typing import IO
 
@@ -45,12 +45,14 @@ MILLISECONDS = Fraction(1, 1000)
 
 @dataclass(frozen=True)
 class Moment:
-    """The people in a picture, or the error that stands in their place; `at` and `scale` are the picture's."""
+    """The people in a picture, or the error that stands in their place; `at`, `scale` and `after_loss` are the
+    picture's."""
 
     at: float
     scale: float
     answer: Answer | ServiceError
     followed: tuple[Followed, ...]
+    after_loss: bool = False
 
 
 def analyse_video(
@@ -58,16 +60,19 @@ def analyse_video(
     pictures: Iterator[Picture],
     concurrency: int,
     detail: Detail = STANDARD,
-    smoothing: float = SMOOTHING,
+    tracker: Tracker | None = None,
 ) -> Iterator[tuple[Picture, Moment]]:
     """The pictures of a video with what is in them, in their order, `concurrency` of them under way at once.
 
+    `tracker`: who was followed through the pictures before these, if there were any.
+
     Raises `VideoError` and the `ServiceError`s that would meet every picture, after all moments before.
     """
-    tracker = Tracker(smoothing)
+    tracker = tracker or Tracker(SMOOTHING)
     for picture, answer in ordered_map(lambda picture: _send(client, picture, detail), pictures, concurrency):
         faces = answer.analysis.faces if isinstance(answer, Answer) else ()
-        yield picture, Moment(picture.at, picture.scale, answer, tuple(tracker.follow(picture.at, faces)))
+        followed = tuple(tracker.follow(picture.at, faces))
+        yield picture, Moment(picture.at, picture.scale, answer, followed, picture.after_loss)
 
 
 def _send(client: EmotionClient, picture: Picture, detail: Detail) -> Answer | ServiceError:
@@ -147,7 +152,7 @@ def _h264(file: OutputContainer, rate: int, size: tuple[int, int]) -> VideoStrea
 
 
 def main() -> None:
-    parser = command_line("client.video", __doc__ or "", "pictures")
+    parser = command_line("client.video", __doc__ or "", "pictures", "CSV file, or JSON if it ends in .json")
     parser.add_argument("file", type=Path, help=", ".join(f".{suffix}" for suffix in frames.MEDIA_TYPES))
     parser.add_argument("--annotate", type=Path, help="also write an .mp4 of the analysed pictures with their boxes")
     parser.add_argument("--rate", type=int, choices=RATES, default=2, help="pictures a second (default: %(default)s)")
@@ -155,24 +160,20 @@ def main() -> None:
     parser.add_argument("--most-minutes", type=float, default=MOST_SECONDS / 60, help="of a video")
     parser.add_argument("--most-megabytes", type=float, default=MOST_BYTES / 1e6, help="of a file")
     arguments = parser.parse_args()
-    bounds = Bounds(round(arguments.most_megabytes * 1e6), arguments.most_minutes * 60)
     try:
-        stopped = _run(arguments, bounds)
+        stopped = _run(arguments)
     except OSError as error:
-        sys.exit(f"error: {error.filename}: {error.strerror}")
+        sys.exit(f"error: {error.filename or arguments.file}: {error.strerror}")
     except (ValueError, VideoError, ServiceError) as error:
         sys.exit(f"error: {error}")
     if stopped:
         sys.exit(f"stopped; {arguments.out} has what was known by then")
 
 
-def _run(arguments: argparse.Namespace, bounds: Bounds) -> bool:
+def _run(arguments: argparse.Namespace) -> bool:
     """Whether it was stopped before the end."""
-    if not (arguments.smoothing >= 0 and arguments.concurrency >= 1):
-        raise ValueError("--smoothing must be 0 or more, --concurrency 1 or more")
-    if arguments.file.stat().st_size > bounds.size:
-        raise VideoError(f"the file has {arguments.file.stat().st_size / 1e6:.0f} MB; see --most-megabytes")
-    data = arguments.file.read_bytes()
+    bounds = _bounds(arguments)
+    data = _read(arguments.file, bounds.size)
     seconds = frames.length(data, bounds)
     with ExitStack() as stack:
         client = stack.enter_context(connected())
@@ -181,20 +182,63 @@ def _run(arguments: argparse.Namespace, bounds: Bounds) -> bool:
         copy = AnnotatedVideo(arguments.annotate, arguments.rate) if arguments.annotate else None
         if copy is not None:
             stack.callback(copy.close)
-        wanted = takewhile(lambda _: not stopping.is_set(), frames.pictures(data, arguments.rate, bounds))
-        moments = analyse_video(client, wanted, arguments.concurrency, arguments.detail, arguments.smoothing)
+        pictures = frames.pictures(data, arguments.rate, bounds, wanted=lambda: not stopping.is_set())
+        tracker = Tracker(arguments.smoothing)
+        moments = analyse_video(client, pictures, arguments.concurrency, arguments.detail, tracker)
         total = None if seconds is None else max(round(seconds * arguments.rate), 1)
-        _write(tqdm(moments, total=total, unit="picture", disable=None), out, copy)
+        shown = _annotated(tqdm(moments, total=total, unit="picture", disable=None), copy)
+        if arguments.out.suffix.lower() == ".json":
+            _write_json(shown, out, arguments.file.name)
+        else:
+            _write_csv(shown, out)
     return stopping.is_set()
 
 
-def _write(moments: Iterator[tuple[Picture, Moment]], out: IO[str], copy: AnnotatedVideo | None) -> None:
-    out.write(to_csv([]))
+def _bounds(arguments: argparse.Namespace) -> Bounds:
+    """The bounds that were asked for; raises `ValueError` where something else that was asked for cannot be."""
+    if not (arguments.smoothing >= 0 and arguments.concurrency >= 1):
+        raise ValueError("--smoothing must be 0 or more, --concurrency 1 or more")
+    for name, value in (("--most-minutes", arguments.most_minutes), ("--most-megabytes", arguments.most_megabytes)):
+        if not 0 < value < math.inf:
+            raise ValueError(f"{name} is {value:g}; expected a number above 0")
+    written = [path.resolve() for path in (arguments.file, arguments.out, arguments.annotate) if path is not None]
+    if len(set(written)) < len(written):
+        raise ValueError("the video, --out and --annotate must be different files")
+    return Bounds(round(arguments.most_megabytes * 1e6), arguments.most_minutes * 60)
+
+
+def _read(path: Path, most: int) -> bytes:
+    """A file, or what comes out of a pipe; raises `VideoError` where it is more than `most` bytes."""
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise VideoError(f"the file has more than {most / 1e6:g} MB; see --most-megabytes")
+    return data
+
+
+def _annotated(moments: Iterable[tuple[Picture, Moment]], copy: AnnotatedVideo | None) -> Iterator[Moment]:
+    """The moments, each of which is in the copy too."""
     for picture, moment in moments:
-        out.write(to_csv(moment_rows(moment), header=False))
-        out.flush()
         if copy is not None:
             copy.add(picture, moment)
+        yield moment
+
+
+def _write_csv(moments: Iterable[Moment], out: IO[str]) -> None:
+    out.write(to_csv([]))
+    for moment in moments:
+        out.write(to_csv(moment_rows(moment), header=False))
+        out.flush()
+
+
+def _write_json(moments: Iterable[Moment], out: IO[str], name: str) -> None:
+    """Whatever ends the moments, what was known by then is written."""
+    found: list[Row] = []
+    try:
+        for moment in moments:
+            found += moment_rows(moment)
+    finally:
+        out.write(to_json(name, found))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from client import frames, giving, session, timeline, uploads, video, watching, words
 from client.api import ServiceError
 from client.components.intake import Wanted
-from client.results import EMOTIONS, Row, shown_emotion
+from client.results import EMOTIONS, Row
+from client.timeline import Stretch
 from client.video import Moment
 from client.watching import Watched
 from emotion.contract import Detail
@@ -15,18 +16,14 @@ EVERY = 1.0
 """Seconds between two looks at what is known."""
 
 
-def show(threshold: float, detail: Detail) -> None:
-    """The uploader, or the video that was given."""
+def given() -> Watched | None:
+    """The video that this session is given."""
     watched: Watched | None = st.session_state.get("video")
-    if watched is None:
-        _give(detail)
-        return
-    # A fragment is drawn anew by itself while there is something to wait for.
-    ended = watched.ended
-    st.fragment(_watch, run_every=None if ended else EVERY)(watched, threshold, ended)
+    return watched
 
 
-def _give(detail: Detail) -> None:
+def give(detail: Detail) -> None:
+    """The uploader."""
     if st.session_state.pop("no room for video", False):
         st.warning("The videos of other people fill this page's memory. Try again a little later, or a smaller file.")
     rate = st.slider(
@@ -52,29 +49,45 @@ def _give(detail: Detail) -> None:
     )
 
 
+def show(watched: Watched, threshold: float) -> None:
+    """The video that was given."""
+    # A fragment is drawn anew by itself while there is something to wait for.
+    ended = watched.ended
+    st.fragment(_watch, run_every=None if ended else EVERY)(watched, threshold, ended)
+
+
 def _begin(key: str, rate: int, detail: Detail) -> None:
     files, context = giving.given_by(key), get_script_run_ctx()
     if not files or context is None:
         return
     session.renew()
     file = uploads.taken(files[0])
-    if not watching.has_room(file.size):
+    watched = watching.take(file.name, file.data, rate, detail, context.session_id)
+    if watched is None:
         st.session_state["no room for video"] = True
         return
-    configuration = session.configuration()
-    watched = Watched(file.name, file.data, rate, context.session_id)
-    watched.start(session.client(configuration), configuration.concurrency, detail)
+    _start(watched)
     st.session_state.video = watched
+
+
+def _start(watched: Watched) -> None:
+    configuration = session.configuration()
+    watched.start(session.client(configuration), configuration.concurrency)
+
+
+def _go_on(watched: Watched) -> None:
+    if watched.may_go_on:  # and was not clicked twice
+        _start(watched)
 
 
 def _put_away() -> None:
     st.session_state.pop("video").put_away()
-    st.session_state.pop("moment", None)
+    st.session_state.pop("chosen moment", None)
 
 
 def _watch(watched: Watched, threshold: float, ended: bool) -> None:
-    if (watched.ended and not ended) or st.session_state.get("video") is not watched:
-        st.rerun()  # the whole page: this is no longer drawn by itself, or not at all
+    if watched.ended != ended or given() is not watched:
+        st.rerun()  # the whole page: this is drawn by itself from now on, or no longer, or not at all
     moments = list(watched.moments)
     with st.container(key="watched"):
         _draw(watched, moments, threshold, ended)
@@ -86,7 +99,7 @@ def _draw(watched: Watched, moments: list[Moment], threshold: float, ended: bool
         step = 1 / watched.rate
         found = timeline.stretches(moments, step, threshold)
         if found:
-            _timeline(found, moments[-1].at + step, moments)
+            _timeline(found, moments, step, threshold)
             left, right = st.columns([3, 2], gap="large")
             with left:
                 _moment(watched, moments, threshold)
@@ -105,7 +118,10 @@ def _state(watched: Watched, moments: list[Moment], ended: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         if ended:
             st.markdown(f"**{name}**" + (f" · {known}" if moments else ""))
-            st.button("Another video", icon=":material/close:", on_click=_put_away)
+            with st.container(horizontal=True, width="content"):
+                if watched.may_go_on:
+                    st.button("Go on", icon=":material/play_arrow:", on_click=_go_on, args=(watched,))
+                st.button("Another video", icon=":material/close:", on_click=_put_away)
         else:
             said = "Waiting for other videos …" if watched.waits else f"{name}: {known}"
             st.progress(watched.done, said)
@@ -115,47 +131,64 @@ def _state(watched: Watched, moments: list[Moment], ended: bool) -> None:
         st.error(f"**{words.of_error(watched.error)}.** {advice}", icon=":material/block:")
 
 
-def _timeline(found: list[timeline.Stretch], until: float, moments: list[Moment]) -> None:
+def _timeline(found: list[Stretch], moments: list[Moment], step: float, threshold: float) -> None:
+    shown = timeline.most_seen(found)
     st.altair_chart(
-        timeline.timeline(found, until),
+        timeline.timeline(shown, moments, step, threshold),
         key="timeline",
         on_select=lambda: _jump_to_selected(moments),
         selection_mode="moment",
-        alt=timeline.described(found),
+        alt=timeline.described(shown),
     )
+    people, rows = ({each.person for each in some} for some in (found, shown))
+    if len(people) > len(rows):
+        st.caption(f"The {len(rows)} faces that are seen longest; the results below have all {len(people)}.")
 
 
 def _jump_to_selected(moments: list[Moment]) -> None:
     for point in st.session_state.timeline.selection.get("moment", []):
-        _jump(moments, float(point["begin"]))
+        _jump(moments, float(point["at"]))
 
 
 def _jump(moments: list[Moment], at: float) -> None:
-    st.session_state.moment = min(range(len(moments)), key=lambda number: abs(moments[number].at - at))
+    st.session_state["chosen moment"] = min(range(len(moments)), key=lambda number: abs(moments[number].at - at))
+
+
+def _choice(watched: Watched, known: int) -> int:
+    """The number of the moment to look at.
+
+    Streamlit forgets a slider's value when its bounds change, so the choice is kept beside it. They seldom change: the
+    keyboard's focus would be lost too.
+    """
+    last = max(watched.expected, known) - 1
+    if last == 0:
+        return 0
+    key = f"moment up to {last}"
+    chosen = min(st.session_state.setdefault("chosen moment", 0), last)
+    if st.session_state.get(key) != chosen:
+        st.session_state[key] = chosen
+
+    def choose() -> None:
+        st.session_state["chosen moment"] = st.session_state[key]
+
+    number: int = st.slider(
+        "Picture to show; arrow keys go from one to the next, a click into the timeline chooses one too",
+        min_value=0,
+        max_value=last,
+        key=key,
+        on_change=choose,
+    )
+    return min(number, known - 1)
 
 
 def _moment(watched: Watched, moments: list[Moment], threshold: float) -> None:
-    if len(moments) == 1:
-        number = 0
-    else:
-        number = st.slider(
-            "Picture to show; arrow keys go from one to the next, a click into the timeline chooses one too",
-            min_value=0,
-            max_value=len(moments) - 1,
-            key="moment",
-        )
-    moment = moments[number]
+    moment = moments[_choice(watched, len(moments))]
     try:
         picture = watched.picture(moment)
     except frames.VideoError as error:
         st.warning(f"This picture cannot be shown: {error}.")
         return
-    people = [
-        f"Face {each.person}: {shown_emotion(each.smoothed, threshold)}, {each.smoothed.confidence:.0%}"
-        for each in moment.followed
-    ]
-    none = words.of_error(moment.answer) if isinstance(moment.answer, ServiceError) else "no face"
-    seen = "; ".join(people) or none
+    seen = timeline.seen(moment, threshold)
     image = video.annotated(picture, moment, threshold)
     st.image(image, output_format="JPEG", alt=f"The picture at {moment.at:.1f} s. {seen}")
     st.caption(f"At {clock(moment.at)} · {seen}")
@@ -206,4 +239,5 @@ def _downloads(watched: Watched, moments: list[Moment], threshold: float) -> Non
 
 def clock(seconds: float) -> str:
     """As on a player: minutes and seconds."""
-    return f"{int(seconds // 60)}:{seconds % 60:04.1f}"
+    minutes, tenths = divmod(round(seconds * 10), 600)
+    return f"{minutes}:{tenths / 10:04.1f}"

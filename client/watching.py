@@ -1,10 +1,10 @@
 """A video that is analysed behind the page: the page is drawn anew meanwhile, and may be left and come back to."""
 
+import logging
 import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import takewhile
 
 from PIL import Image
 
@@ -12,8 +12,8 @@ from client import frames, metrics, session
 from client.api import Answer, EmotionClient, ServiceError
 from client.frames import Picture, VideoError
 from client.results import UNCERTAIN, shown_emotion
-from client.tracking import Followed
-from client.video import Moment, analyse_video
+from client.tracking import Followed, Tracker
+from client.video import SMOOTHING, Moment, analyse_video
 from emotion.contract import Detail
 
 MOST_AT_ONCE = 2
@@ -25,13 +25,21 @@ THUMBNAIL = 112
 MOST_HELD = 600_000_000
 """Bytes of all people's videos together: they lie in the memory of the page's server."""
 
+logger = logging.getLogger(__name__)
+
 _turns = threading.BoundedSemaphore(MOST_AT_ONCE)
+_lock = threading.Lock()
 _all: "weakref.WeakSet[Watched]" = weakref.WeakSet()
 
 
-def has_room(size: int) -> bool:
-    """Whether a video of `size` bytes can be taken now."""
-    return sum(len(each.data) for each in _all) + size <= MOST_HELD
+def take(name: str, data: bytes, rate: int, detail: Detail, owner: str) -> "Watched | None":
+    """A video to watch, or None where there is no room for it; the arguments are those of `Watched`."""
+    with _lock:
+        if sum(len(each.data) for each in _all) + len(data) > MOST_HELD:
+            return None
+        watched = Watched(name, data, rate, detail, owner)
+        _all.add(watched)
+        return watched
 
 
 class Cancelled(Exception):
@@ -41,41 +49,67 @@ class Cancelled(Exception):
 class Watched:
     """A video of one session, and what is known of it so far; its own thread writes, the page reads.
 
-    `ended`: nothing more will come, because all is known, it was cancelled, or `error` says why not.
+    `done`: share of the video that is analysed; `ended`: nothing more will come, because all is known, it was
+    cancelled, or `error` says why not.
     """
 
-    def __init__(self, name: str, data: bytes, rate: int, owner: str) -> None:
+    def __init__(self, name: str, data: bytes, rate: int, detail: Detail, owner: str) -> None:
         """`rate`: pictures a second; `owner`: Streamlit's id of the session, with which the work ends."""
         self.name, self.data, self.rate = name, data, rate
         self.length: float | None = None
+        self.done = 0.0
         self.moments: list[Moment] = []
         self.strongest: dict[str, Strong] = {}
         self.error: VideoError | ServiceError | None = None
-        self.waits, self.ended = True, False
+        self.waits = True
+        self._ended = threading.Event()
         self._shown: tuple[Moment, Picture] | None = None
-        self._owner = owner
-        self._cancelled = threading.Event()
-        _all.add(self)
+        self._detail, self._owner = detail, owner
+        self._tracker = Tracker(SMOOTHING)
+        self._cancelled, self._put_away = threading.Event(), False
 
-    def start(self, client: EmotionClient, concurrency: int, detail: Detail) -> None:
-        """Begin, as soon as it is this video's turn."""
-        threading.Thread(target=self._work, args=(client, concurrency, detail), daemon=True).start()
+    def start(self, client: EmotionClient, concurrency: int) -> None:
+        """Begin, or go on behind the last moment, as soon as it is this video's turn."""
+        self.waits, self.error = True, None
+        self._ended.clear()
+        threading.Thread(target=self._work, args=(client, concurrency), daemon=True).start()
 
     def cancel(self) -> None:
         """No further picture is sent; what is known stays."""
         self._cancelled.set()
 
     def put_away(self) -> None:
-        """Cancel, and hold nothing of it any longer, whoever in Streamlit still holds this."""
+        """Cancel, and hold nothing of it any longer than its own thread does, whoever in Streamlit still holds this."""
         self.cancel()
+        with _lock:
+            self._put_away = True
+            if self.ended:
+                self._let_go()
+
+    def _let_go(self) -> None:
         self.data, self._shown = b"", None
 
     @property
-    def done(self) -> float:
-        """Share of the video that is analysed, as far as its length is known."""
-        if not self.moments or not self.length:
-            return 0.0
-        return min(self.moments[-1].at / self.length, 1.0)
+    def ended(self) -> bool:
+        return self._ended.is_set()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it has ended within so many seconds."""
+        return self._ended.wait(seconds)
+
+    @property
+    def may_go_on(self) -> bool:
+        """Whether it ended because of what may have passed by now."""
+        return self.ended and isinstance(self.error, ServiceError) and self.error.passes
+
+    @property
+    def expected(self) -> int:
+        """How many moments there will be, as far as can be said; it is seldom another number while there are more."""
+        known = len(self.moments)
+        if self.ended:
+            return known
+        expected = round((self.length or 0) * self.rate)
+        return expected if expected >= known else 2 ** known.bit_length()
 
     def picture(self, moment: Moment) -> Picture:
         """The picture of a moment, decoded again: all of them would fill the memory. Raises `VideoError`."""
@@ -83,20 +117,28 @@ class Watched:
             self._shown = moment, frames.picture_at(self.data, moment.at)
         return self._shown[1]
 
-    def _work(self, client: EmotionClient, concurrency: int, detail: Detail) -> None:
+    def _work(self, client: EmotionClient, concurrency: int) -> None:
         try:
             with self._turn(), metrics.VIDEOS.track_inprogress():
                 self.length = frames.length(self.data)
-                wanted = takewhile(lambda _: self._is_wanted(), frames.pictures(self.data, self.rate))
-                for picture, moment in analyse_video(client, wanted, concurrency, detail):
+                after = self.moments[-1].at if self.moments else None
+                pictures = frames.pictures(self.data, self.rate, after=after, wanted=self._is_wanted)
+                for picture, moment in analyse_video(client, pictures, concurrency, self._detail, self._tracker):
                     metrics.record(moment.answer)
                     self._keep(picture, moment)
         except (VideoError, ServiceError) as error:
             self.error = error
         except Cancelled:
             pass
+        except Exception as error:
+            # Its message may hold something of the video.
+            logger.error("a video could not be analysed to its end: %s", type(error).__name__)
+            self.error = VideoError(f"the page failed at this video ({type(error).__name__})")
         finally:
-            self.ended = True
+            with _lock:
+                if self._put_away:
+                    self._let_go()
+                self._ended.set()
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -119,6 +161,7 @@ class Watched:
             if emotion != UNCERTAIN and (before is None or each.face.confidence > before.confidence):
                 self.strongest[emotion] = Strong(picture, moment, each)
         self.moments.append(moment)
+        self.done = min(moment.at / self.length, 1.0) if self.length else picture.read
 
 
 class Strong:

@@ -29,12 +29,16 @@ def show() -> None:
 def _moving(way: str) -> None:
     st.title("Read the expressions of moving faces")
     giving.choose_way()
+    watched = video_page.given() if way == giving.VIDEO else None
     with st.expander("Settings", icon=":material/tune:"):
-        threshold, detail = _threshold(), _detail()
+        threshold = _threshold()
+        detail = _detail() if watched is None else STANDARD  # which a video that was given keeps
     if way == giving.LIVE:
         live_camera(threshold, detail)
+    elif watched is None:
+        video_page.give(detail)
     else:
-        video_page.show(threshold, detail)
+        video_page.show(watched, threshold)
     giving.promise("Pictures")
 
 

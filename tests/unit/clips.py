@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 from av.audio.stream import AudioStream
+from av.stream import Disposition
 from av.video.stream import VideoStream
 from PIL import Image
 
@@ -17,6 +18,11 @@ CODECS = {"mp4": "libx264", "mov": "libx264", "webm": "libvpx"}
 
 def still(colour: str, size: tuple[int, int] = (64, 48)) -> Image.Image:
     return Image.new("RGB", size, colour)
+
+
+def noise(seed: int = 0) -> Image.Image:
+    """A still that no codec can make small."""
+    return Image.fromarray(np.random.default_rng(seed).integers(256, size=(48, 64, 3), dtype=np.uint8))
 
 
 def shown(stills: Iterable[tuple[Image.Image, float]], rate: int = 10) -> list[tuple[float, Image.Image]]:
@@ -55,6 +61,35 @@ def sound(seconds: float = 1.0) -> bytes:
         frame.sample_rate = 8000
         container.mux([*stream.encode(frame), *stream.encode()])
     return file.getvalue()
+
+
+def song_with_cover() -> bytes:
+    """A file with sound and the cover of the record."""
+    file = io.BytesIO()
+    with av.open(file, "w", format="mp4") as container:
+        stream: AudioStream = container.add_stream("aac", rate=8000)
+        stream.layout = "mono"
+        cover = container.add_stream("png", rate=1)
+        assert isinstance(cover, VideoStream)
+        cover.width, cover.height, cover.pix_fmt = 64, 48, "rgb24"
+        cover.disposition = Disposition.attached_pic
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.float32), "fltp", "mono")
+        frame.sample_rate = 8000
+        container.mux([*stream.encode(frame), *stream.encode()])
+        picture = av.VideoFrame.from_image(still("red"))  # type: ignore[no-untyped-call]
+        container.mux([*cover.encode(picture), *cover.encode()])
+    return file.getvalue()
+
+
+def head_first(video: bytes) -> bytes:
+    """An `.mp4` with its index before its pictures, so that it can be read however early it ends."""
+    (pictures, _), (index, size) = (_box(video, name) for name in (b"mdat", b"moov"))
+    moov = bytearray(video[index : index + size])
+    begin = moov.index(b"stco") + 8
+    (count,) = struct.unpack_from(">I", moov, begin)
+    for place in range(begin + 4, begin + 4 + 4 * count, 4):
+        struct.pack_into(">I", moov, place, struct.unpack_from(">I", moov, place)[0] + size)
+    return video[:pictures] + bytes(moov) + video[pictures:index] + video[index + size :]
 
 
 def with_tracks(video: bytes, count: int) -> bytes:

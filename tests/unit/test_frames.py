@@ -2,8 +2,10 @@
 
 import contextlib
 import itertools
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image
 from client import frames
 from client.frames import Bounds, Picture, VideoError, length, picture_at, pictures
 from tests.conftest import ROOT
-from tests.unit.clips import clip, shown, sound, still, turned, with_tracks
+from tests.unit.clips import clip, head_first, noise, shown, song_with_cover, sound, still, turned, with_tracks
 
 COLOURS = [(still("red"), 1.0), (still("lime"), 1.0), (still("blue"), 1.0)]
 
@@ -90,6 +92,7 @@ BROKEN = {
     "a picture": (b"\xff\xd8\xff\xe0" + bytes(1000), "no video that can be read here"),
     "only its head": (clip(shown(COLOURS))[:200], "no video that can be read here"),
     "only sound": (sound(), "no moving picture, only sound"),
+    "sound with a cover": (song_with_cover(), "no moving picture, only sound"),
     "cut off before its pictures": (clip(shown(COLOURS), "webm").partition(CLUSTER)[0], "or it is damaged"),
     "no pictures": (clip([]), "no video that can be read here"),
 }
@@ -101,10 +104,36 @@ def test_what_is_no_video_gets_a_clear_error(video: bytes, message: str) -> None
         list(pictures(video, rate=2))
 
 
-def test_of_a_video_that_is_cut_off_what_is_there_is_read() -> None:
-    whole = clip(shown([(still("red"), 1.0), (noise(), 1.0), (noise(), 1.0)]), "webm")
-    found = list(pictures(whole[: len(whole) // 2], rate=10))
-    assert 10 <= len(found) < 30
+def until_error(pictures: Iterator[Picture]) -> tuple[list[Picture], str]:
+    """The pictures before the error, and its message."""
+    found: list[Picture] = []
+    with pytest.raises(VideoError) as error:
+        found.extend(pictures)  # which keeps what came before the error
+    return found, str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "webm"])
+def test_of_a_video_that_is_cut_off_what_is_there_is_read(kind: str) -> None:
+    whole = clip([(number / 10, noise(number)) for number in range(80)], kind)
+    if kind == "mp4":
+        whole = head_first(whole)
+        assert len(list(pictures(whole, rate=10))) == 80
+    found, message = until_error(pictures(whole[: len(whole) // 2], rate=10))
+    assert len(found) > 35
+    assert [picture.at for picture in found] == pytest.approx([number / 10 for number in range(len(found))], abs=0.002)
+    assert message.startswith(f"the video ends after {found[-1].at:.1f} of 7.9 s, its file may be cut off")
+
+
+def test_a_damaged_place_is_owned_up_to() -> None:
+    whole = bytearray(clip([(number / 10, noise(number)) for number in range(80)]))
+    begin, end = len(whole) // 3, len(whole) // 2
+    whole[begin:end] = bytes(end - begin)
+    found, message = until_error(pictures(bytes(whole), rate=10))
+    assert re.fullmatch(r"1\d damaged parts of the video are left out", message)
+    hole = max(range(1, len(found)), key=lambda number: found[number].at - found[number - 1].at)
+    assert found[hole].at - found[hole - 1].at > 1.4 and found[hole].after_loss
+    assert not found[0].after_loss and not found[-1].after_loss
+    assert found[-1].at == pytest.approx(7.9)
 
 
 def test_bytes_broken_at_random_give_pictures_or_an_error_and_nothing_else() -> None:
@@ -117,10 +146,6 @@ def test_bytes_broken_at_random_give_pictures_or_an_error_and_nothing_else() -> 
                 broken[at] = dice.integers(256)
             with contextlib.suppress(VideoError):
                 assert len(list(pictures(bytes(broken), rate=10))) <= 10 * 601
-
-
-def noise() -> Image.Image:
-    return Image.fromarray(np.random.default_rng(0).integers(256, size=(48, 64, 3), dtype=np.uint8))
 
 
 def test_a_video_that_says_that_it_is_too_long_is_refused_before_its_first_picture() -> None:
@@ -204,6 +229,35 @@ def test_only_one_stream_is_decoded() -> None:
 def test_pictures_are_decoded_only_as_they_are_wanted() -> None:
     video = clip(shown([(still("red"), 60.0)]))
     assert len(list(itertools.islice(pictures(video, rate=10), 3))) == 3
+
+
+def test_decoding_ends_between_two_pictures_when_no_more_are_wanted() -> None:
+    """A file whose time stands still has any number of frames between two pictures."""
+    asked = itertools.count(1)
+    video = clip([(number / 1000, still("red")) for number in range(900)])
+    assert len(list(pictures(video, rate=1, wanted=lambda: next(asked) < 50))) == 1
+    assert next(asked) < 55
+
+
+def test_too_many_large_pictures_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "MOST_PIXELS_A_SECOND", 64 * 48 * 10)
+    assert len(list(pictures(clip(shown(COLOURS)), rate=10, bounds=Bounds(seconds=3)))) == 30
+    _, message = until_error(pictures(clip(shown(COLOURS, 25)), rate=10, bounds=Bounds(seconds=4)))
+    assert message.startswith("the video holds too many large pictures")
+
+
+@pytest.mark.parametrize("rate", [1, 2, 7])
+def test_a_video_is_gone_on_with_behind_a_picture(rate: int) -> None:
+    video = clip([(when + 5, image) for when, image in shown(COLOURS, 30)])
+    whole = list(pictures(video, rate))
+    assert list(pictures(video, rate, after=whole[1].at)) == whole[2:]
+    assert not list(pictures(video, rate, after=whole[-1].at))
+
+
+def test_pictures_say_how_much_of_the_file_is_read() -> None:
+    video = clip([(number / 10, noise(number)) for number in range(300)], "webm", live="1")
+    shares = [picture.read for picture in pictures(video, rate=1)]
+    assert shares == sorted(shares) and shares[0] < 0.2 and shares[-1] > 0.8
 
 
 def test_the_length_is_what_the_file_says() -> None:

@@ -16,7 +16,7 @@ from client.concurrency import ordered_map
 from client.frames import VideoError, pictures
 from client.video import VIDEO_COLUMNS, analyse_video, moment_rows, to_csv, to_json
 from tests.conftest import ROOT
-from tests.unit.clips import clip, shown, still
+from tests.unit.clips import clip, head_first, noise, shown, still
 from tests.unit.local_service import Service, analysis, face
 
 VIDEO = clip(shown([(still("red"), 2.0)]))
@@ -65,6 +65,54 @@ def test_the_command_writes_an_annotated_video(service: Service, tmp_path: Path)
     assert image.size == (640, 478)
     colours = {image.getpixel((x, 60)) for x in range(150, 300)}  # across the box's upper edge and its label
     assert len(colours) > 3, "nothing was drawn"
+
+
+def test_the_command_writes_json_where_the_name_says_so(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(VIDEO)
+    done = command(service, tmp_path / "clip.mp4", "--out", tmp_path / "results.json")
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "results.json").read_text(encoding="utf-8"))
+    assert content["file"] == "clip.mp4"
+    assert [row["time"] for row in content["results"]] == [0.0, 0.5, 1.0, 1.5]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_what_is_known_of_a_video_that_is_cut_off_is_written(service: Service, tmp_path: Path, suffix: str) -> None:
+    whole = head_first(clip(shown([(noise(number), 0.1) for number in range(60)])))
+    (tmp_path / "clip.mp4").write_bytes(whole[: len(whole) // 2])
+    done = command(service, tmp_path / "clip.mp4", "--out", tmp_path / f"results.{suffix}")
+    assert done.returncode == 1 and "error: the video ends after 2." in done.stderr and "of 5.9 s" in done.stderr
+    text = (tmp_path / f"results.{suffix}").read_text(encoding="utf-8")
+    known = json.loads(text)["results"] if suffix == "json" else list(csv.DictReader(text.splitlines()))
+    assert [float(row["time"]) for row in known][:5] == [0.0, 0.5, 1.0, 1.5, 2.0]
+
+
+def test_what_has_no_end_is_not_read_for_ever(service: Service, tmp_path: Path) -> None:
+    done = command(service, "/dev/zero", "--out", tmp_path / "results.csv", "--most-megabytes", "1")
+    assert done.returncode == 1 and "the file has more than 1 MB; see --most-megabytes" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--annotate", "clip.mp4"], "must be different files"),
+        (["--annotate", "../{}/clip.mp4"], "must be different files"),
+        (["--out", "clip.mp4"], "must be different files"),
+        (["--most-minutes", "nan"], "--most-minutes is nan"),
+        (["--most-megabytes", "inf"], "--most-megabytes is inf"),
+        (["--smoothing", "nan"], "--smoothing must be 0 or more"),
+    ],
+)
+def test_what_cannot_be_asked_for_is_refused(
+    service: Service, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    (tmp_path / "clip.mp4").write_bytes(VIDEO)
+    option, value = arguments
+    if "mp4" in value:
+        value = str(tmp_path / value.format(tmp_path.name))
+    done = command(service, tmp_path / "clip.mp4", "--out", tmp_path / "results.csv", option, value)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+    assert (tmp_path / "clip.mp4").read_bytes() == VIDEO and service.requests == 0
 
 
 @pytest.mark.parametrize(
