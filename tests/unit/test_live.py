@@ -262,5 +262,10 @@ def test_a_frame_that_is_not_answered_in_time_is_given_up(
     ids=str,
 )
 def test_the_benchmark_says_which_bounds_are_missed(change: dict[str, Any], missed: list[str]) -> None:
-    good = {"one": Seen(10, [250.0], 1), "two": [Seen(5, [400.0], 1)] * 2, "upload": 1000.0, "memory": []}
+    good: dict[str, Any] = {
+        "one": Seen(10, [250.0], 1),
+        "two": [Seen(5, [400.0], 1)] * 2,
+        "upload": 1000.0,
+        "memory": [],
+    }
     assert judge(**good | change) == missed
