@@ -29,6 +29,8 @@ from serving.addresses import Addresses
 
 WARM_UP = 3.0
 
+UPLOADS = 5
+
 LEAST_RATE, MOST_BEHIND, MOST_UPLOAD, MOST_GROWTH = 8.0, 250.0, 1000.0, 0.03
 """One camera's frames a second, its milliseconds from camera to overlay at the median, milliseconds of an upload beside
 two cameras, and by which share memory may grow after the first minute, which the curve takes to be full."""
@@ -62,8 +64,10 @@ def main() -> None:
             second = camera(chromium, url)
             two = measure([first, second], arguments.seconds)
             say("two cameras", two)
-            took = choose_and_wait(chromium, url, FOLDER / "Grace-Hopper.jpg")
-            print(f"an upload beside two cameras: answered after {took:.0f} ms", flush=True)
+            uploads = [choose_and_wait(chromium, url, FOLDER / "Grace-Hopper.jpg") for _ in range(UPLOADS)]
+            took = statistics.median(uploads)
+            print(f"an upload beside two cameras: shown after {took:.0f} ms, the slowest of {UPLOADS} after", end=" ")
+            print(f"{max(uploads):.0f} ms", flush=True)
         video(service.addresses)
     if missed := judge(one[0], two, took, memory):
         sys.exit("\n".join(f"missed: {each}" for each in missed))
@@ -76,7 +80,7 @@ def judge(one: Seen, two: list[Seen], upload: float, memory: list[Memory]) -> li
         f"{one.rate:.1f} frames a second; {LEAST_RATE:g} at least": one.rate < LEAST_RATE,
         f"{behind:.0f} ms from camera to overlay; {MOST_BEHIND:g} at most": behind > MOST_BEHIND,
         f"{slowest:.1f} frames a second of one of two cameras; half of {one.rate:.1f} at least": slowest < one.rate / 2,
-        f"an upload answered after {upload:.0f} ms; {MOST_UPLOAD:g} at most": upload > MOST_UPLOAD,
+        f"an upload shown after {upload:.0f} ms; {MOST_UPLOAD:g} at most": upload > MOST_UPLOAD,
     }
     for name, before in memory[1].items() if len(memory) > 1 else ():
         growth = memory[-1][name] / before - 1

@@ -252,7 +252,7 @@ def test_a_frame_that_is_not_answered_in_time_is_given_up(
             {"two": [Seen(5.0, [0], 1), Seen(4.9, [0], 1)]},
             ["4.9 frames a second of one of two cameras; half of 10.0 at least"],
         ),
-        ({"upload": 1001.0}, ["an upload answered after 1001 ms; 1000 at most"]),
+        ({"upload": 1001.0}, ["an upload shown after 1001 ms; 1000 at most"]),
         ({"memory": [{"the tab": 50.0}, {"the tab": 100.0}, {"the tab": 102.9}]}, []),
         (
             {"memory": [{"the tab": 50.0}, {"the tab": 100.0}, {"the tab": 103.1}]},
