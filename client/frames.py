@@ -4,6 +4,7 @@ PyAV reads from memory where OpenCV wants a file's name.
 """
 
 import io
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ def pictures(
                 raise VideoError("the video holds too many large pictures; the limit is 4K at 60 pictures a second")
             if latest + NEARLY >= following:
                 following = _following(latest, rate)
-                yield video.picture(latest, frame, any(lost > begun + before for lost in video.lost))
+                yield video.picture(latest, frame, video.latest_lost > begun + before)
                 before = latest
         if not wanted():
             return
@@ -146,14 +147,15 @@ def length(data: bytes, bounds: Bounds = Bounds()) -> float | None:
 class _Video:
     """An open file and its moving picture.
 
-    `lost`: times in the file of what could not be decoded; `reached`: the latest time in the file, of picture or sound.
+    `lost`: how many parts could not be decoded, `latest_lost`: the latest one's time in the file; `reached`: the latest
+    time in the file, of picture or sound.
     """
 
     def __init__(
         self, file: io.BytesIO, container: av.container.InputContainer, stream: av.VideoStream, size: int
     ) -> None:
         self.container, self.stream = container, stream
-        self.lost: list[float] = []
+        self.lost, self.latest_lost = 0, -math.inf
         self.reached = 0.0
         self._file, self._size = file, size
 
@@ -166,17 +168,27 @@ class _Video:
 
     def frames(self, wanted: Callable[[], bool] = lambda: True) -> Iterator[av.VideoFrame]:
         """The frames that can be decoded: after a damaged one the next whole one is looked for."""
+        before = 0.0
         for packet in self.container.demux():
             if not wanted():
                 return
+            is_picture = packet.stream_index == self.stream.index
             if packet.pts is not None:
-                self.reached = max(self.reached, float((packet.pts + (packet.duration or 0)) * packet.time_base))
-            if packet.stream_index != self.stream.index:
+                at = float(packet.pts * packet.time_base)
+                # Some files give pictures no duration: each stands as long as the one before.
+                stands = (
+                    float(packet.duration * packet.time_base) if packet.duration else at - before if is_picture else 0
+                )
+                self.reached = max(self.reached, at + stands)
+                before = at if is_picture else before
+            if not is_picture:
                 continue
             try:
                 yield from packet.decode()  # type: ignore[misc]
             except av.InvalidDataError:
-                self.lost.append(self.reached if packet.pts is None else float(packet.pts * packet.time_base))
+                self.lost += 1
+                at = self.reached if packet.pts is None else float(packet.pts * packet.time_base)
+                self.latest_lost = max(self.latest_lost, at)
 
     def missing(self, latest: float) -> str:
         """What the file lacks after it was read up to its end, the latest picture at `latest`; "" if nothing."""
@@ -184,7 +196,10 @@ class _Video:
         if self.length is not None and self.reached < self.length - MISSING:
             said.append(f"the video ends after {latest:.1f} of {self.length:.1f} s, its file may be cut off")
         if self.lost:
-            said.append(f"{len(self.lost)} damaged parts of the video are left out")
+            parts = (
+                "1 damaged part of the video is" if self.lost == 1 else f"{self.lost} damaged parts of the video are"
+            )
+            said.append(f"{parts} left out")
         return "; ".join(said)
 
     def picture(self, at: float, frame: av.VideoFrame, after_loss: bool = False) -> Picture:

@@ -34,6 +34,9 @@ MOST_BYTES = 1_000_000
 MOST_CAMERAS = 16
 """Of one page at once, since each keeps a thread busy."""
 
+MOST_OF_ONE = 8
+"""Connections of one session: the latest is its camera, the others have not ended yet."""
+
 PATIENCE = 10.0
 """Seconds for the greeting."""
 
@@ -118,7 +121,7 @@ async def answer_frames(socket: WebSocket) -> None:
         owner = _sessions.get(greeting.ticket, "")
         if not session.lives(owner):
             await socket.close(REFUSED)
-        elif owner not in _on and len(_on) >= MOST_CAMERAS:
+        elif len(_on[owner].connections) >= MOST_OF_ONE if owner in _on else len(_on) >= MOST_CAMERAS:
             await socket.close(TOO_MANY)
         else:
             camera = _on.setdefault(owner, _Camera())

@@ -133,7 +133,7 @@ def seen(moment: Moment, threshold: float, people: Container[int] | None = None)
         for each in moment.followed
         if people is None or each.person in people
     ]
-    return "; ".join(said) or "no face"
+    return "; ".join(said) or ("only faces without a row" if moment.followed else "no face")
 
 
 def described(found: Sequence[Stretch]) -> str:

@@ -163,7 +163,7 @@ def main() -> None:
     try:
         stopped = _run(arguments)
     except OSError as error:
-        sys.exit(f"error: {error.filename or arguments.file}: {error.strerror}")
+        sys.exit(f"error: {error.filename or arguments.out}: {error.strerror}")
     except (ValueError, VideoError, ServiceError) as error:
         sys.exit(f"error: {error}")
     if stopped:

@@ -6,6 +6,7 @@ would list them all. The door shares the worker's network, since TorchServe list
 """
 
 import contextlib
+import errno
 import re
 import socket
 import struct
@@ -15,6 +16,9 @@ TCP_ESTABLISHED = 1
 
 HEADER = struct.Struct("=IHHII")
 """`nlmsghdr`: length, type, flags, sequence number, port."""
+
+ERROR = struct.Struct("=i")
+"""`nlmsgerr` begins so: minus the number of an error."""
 
 QUESTION = struct.Struct("=BBBBI")
 """`inet_diag_req_v2` before its `id`: family, protocol, extensions, padding, states (of all, for one connection)."""
@@ -54,7 +58,10 @@ class Connections:
 
 
 def _state(here: re.Match[str], there: re.Match[str]) -> int | None:
-    """State (`tcp_states.h`) of the connection between two ends, or of who listens here; None if there is neither."""
+    """State (`tcp_states.h`) of the connection between two ends, or of who listens here; None if there is neither.
+
+    Raises `OSError` where the kernel does not say.
+    """
     family = socket.AF_INET6 if ":" in here[1] else socket.AF_INET
     addresses = (socket.inet_pton(family, end[1]) for end in (here, there))
     question = QUESTION.pack(family, socket.IPPROTO_TCP, 0, 0, 0xFFFFFFFF)
@@ -64,6 +71,9 @@ def _state(here: re.Match[str], there: re.Match[str]) -> int | None:
         kernel.setblocking(False)
         kernel.send(HEADER.pack(HEADER.size + len(question), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST, 0, 0) + question)
         answer = kernel.recv(4096)
-    kind = HEADER.unpack_from(answer)[1]
-    # `inet_diag_msg`: family, state, …; everything else is an error: there is no such connection.
-    return answer[HEADER.size + 1] if kind == SOCK_DIAG_BY_FAMILY else None
+    if HEADER.unpack_from(answer)[1] == SOCK_DIAG_BY_FAMILY:
+        return answer[HEADER.size + 1]  # of `inet_diag_msg`: family, state, …
+    (error,) = ERROR.unpack_from(answer, HEADER.size)
+    if error != -errno.ENOENT:
+        raise OSError(-error, "the kernel did not look it up")
+    return None

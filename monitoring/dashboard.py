@@ -114,7 +114,7 @@ def _answers() -> list[Any]:
             "The door's answers, by status",
             [(f"sum by (code) (rate({DOOR}, {PODS}}}[{RATE}]))", "{{code}}")],
             "reqps",
-            "408, 502 and 503 count as failures; who goes away while sending a photo counts as 400.",
+            "408, 502 and 503 count as failures; who goes away while sending counts as 400, or 200.",
             width=6,
         ),
         graph(

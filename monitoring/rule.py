@@ -7,8 +7,8 @@ Rule = dict[str, Any]
 RUNBOOKS = "https://git.example.com/emotion/blob/main/k8s/README.md#"
 """Where k8s/README.md is read, which has a section for each alert; whoever keeps it elsewhere names that place."""
 
-ASKED = 'caddy_http_request_duration_seconds_count{server="door", handler="subroute", method=~"POST|PUT"'
-"""Photos that came to a door, the matcher still open; /ping is asked by GET."""
+ASKED = 'caddy_http_request_duration_seconds_count{server="door", handler=~"map|subroute", method=~"POST|PUT"'
+"""Photos that came to a door, the matcher still open; /ping is asked by GET. Doors of earlier versions say `map`."""
 
 FAILED = 'code=~"5..|408"'
 """Those that got no answer; a code that the photo is to blame for, or the caller, is an answer."""

@@ -337,6 +337,8 @@ def test_boxes_go_when_the_network_falls_silent_and_the_page_connects_anew(tab: 
     wait_for_overlays(tab)
     expect(tab.get_by_text("The camera is on.")).to_be_visible()
     assert len(connections) == 2
+    # Counted from one again: whether this is the face of before is not known.
+    expect(tab.get_by_role("img", name="Seen: face 2: happy, 90%")).to_be_visible()
 
 
 def test_many_faces_have_steady_cards_and_all_are_kept(tab: Page) -> None:

@@ -2,10 +2,12 @@
 
 import contextlib
 import http.client
+import http.server
 import json
 import re
 import socket
 import struct
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -153,7 +155,7 @@ def test_the_doors_numbers_are_on_a_port_of_their_own(server: Addresses, http: H
 
 @pytest.mark.parametrize("sent", [b"Content-Length: 300000\r\n\r\nabc", b"Content-Length: 9\r\n\r\nabc", b"chunked"])
 def test_an_upload_that_is_cut_off_is_no_failure_of_the_service(server: Addresses, sent: bytes) -> None:
-    """It counts as what its caller did, or, where it ended before Caddy had begun, as nothing."""
+    """It counts as what its caller did, or, where Caddy hears of the end first, as 200, which says nothing."""
     if sent == b"chunked":
         sent = b"Transfer-Encoding: chunked\r\n\r\nno length\r\n"
     before = counted(server)
@@ -290,6 +292,63 @@ def test_no_log_says_who_asked(
         assert {code for method, code in counted(behind) if method == "POST"} <= {200, 400, 408, 499}
     said = "".join(capfd.readouterr())
     assert said.count('"handled request"') >= 3 and who not in said, said
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """In TorchServe's place: ends at a photo "end" or one of unknown length, and answers any other one at length."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._answer(b'[{"workers": [{"status": "READY"}]}]')
+
+    def do_POST(self) -> None:
+        length = self.headers["Content-Length"]
+        if self.rfile.read(int(length) if length else -1) == b"end" or not length:
+            self.close_connection = True
+        else:
+            with contextlib.suppress(ConnectionError):
+                self._answer(bytes(50_000_000))
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("X-Answered-By", "emotion")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_the_log_says_what_went_wrong_behind_the_door_and_nothing_of_who_asked_or_what_was_sent(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
+    addresses, who = free_addresses(), "127.0.0.77"
+    chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
+    bodies = (HEAD + b"Content-Length: 3\r\n\r\nend", chunked + b"0\r\n" + MARK + b"\r\n\r\n", chunked)
+    with contextlib.ExitStack() as open_:
+        for port in (addresses.inference, addresses.management):
+            upstream = open_.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", port), Upstream))
+            threading.Thread(target=upstream.serve_forever).start()
+            open_.callback(upstream.shutdown)
+        open_.enter_context(door(addresses))
+        eventually(lambda: status(f"{addresses.url}/ping") == 200, 20, every=0.05)
+        for sent in (*bodies, HEAD + b"Content-Length: 3\r\n\r\nany"):
+            place = ("127.0.0.1", addresses.door)
+            with socket.create_connection(place, TIMEOUT, source_address=(who, 0)) as connection:
+                connection.sendall(sent)
+                if sent != chunked:
+                    connection.recv(1)
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        # The answer that was broken off counts as none.
+        eventually(lambda: sum(count for (method, _), count in counted(addresses).items() if method == "POST") == 3, 20)
+        codes = {code for method, code in counted(addresses) if method == "POST"}
+    said = "".join(capfd.readouterr())
+    assert '"cause":"EOF"' in said and "aborting with incomplete response" in said, said
+    assert who not in said and MARK.decode() not in said, said
+    assert codes <= {200, 400, 499, 502} and 400 in codes, codes
 
 
 def test_a_client_cannot_have_the_doors_own_headers_left_out(server: Addresses, http: HTTP) -> None:

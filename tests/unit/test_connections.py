@@ -1,7 +1,10 @@
 """Who is still connected, by the kernel's own word, on real connections."""
 
 import contextlib
+import errno
+import io
 import socket
+import struct
 from collections.abc import Iterator
 
 import pytest
@@ -96,3 +99,26 @@ def test_a_kernel_that_may_not_be_asked_is_no_reason(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr("handler.connections.socket.socket", refuse)
     assert not connections.gone(at)
+
+
+def test_a_kernel_that_cannot_look_is_no_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only that there is no such connection is one."""
+    connections = Connections()
+    with connected("127.0.0.1", "127.0.0.1") as pair:
+        assert not connections.gone(ends(pair))
+        at = ends(pair)
+    for error, gone in ((errno.ENOMEM, False), (errno.ENOENT, True)):
+
+        class Kernel(io.BytesIO):
+            def setblocking(self, _: bool) -> None:
+                """Nothing."""
+
+            def send(self, _: bytes) -> None:
+                """Nothing."""
+
+            def recv(self, _: int, number: int = error) -> bytes:
+                return struct.pack("=IHHIIi", 36, 2, 0, 0, 0, -number) + bytes(16)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("handler.connections.socket.socket", lambda *_: Kernel())
+            assert connections.gone(at) == gone

@@ -17,6 +17,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from bench.live import Seen, judge
 from client import live, metrics, session
+from tests.integration.watching import eventually
 from tests.unit.local_service import Service, analysis, face
 
 TICKET = "a-ticket"
@@ -215,13 +216,22 @@ def test_a_camera_started_anew_waits_for_the_frame_of_the_one_before(opened: Ope
         for socket in (first, second, third):
             socket.greet()
             socket.socket.send(b"a frame")
-            while not service.requests:
-                time.sleep(0.01)
-        while len(live._on["tab"].connections) < 3:
-            time.sleep(0.01)
+            eventually(lambda: service.requests, 10, every=0.01)
+        eventually(lambda: len(live._on["tab"].connections) == 3, 10, every=0.01)
         assert json.loads(third.socket.recv(timeout=10))["people"]
         assert second.closed_with() == live.REFUSED
     assert service.requests == 2, "the second camera's frame was no longer wanted"
+
+
+def test_one_session_has_only_so_many_connections(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MOST_OF_ONE", 2)
+    with opened() as first, opened() as second, opened() as third:
+        for socket in (first, second):
+            socket.greet()
+        assert second.ask()["people"]
+        third.greet()
+        assert third.closed_with() == live.TOO_MANY
+        assert second.ask()["people"]
 
 
 def test_who_says_nothing_is_not_waited_for(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ class LiveCamera {
       return undefined;
     }
     if (this.attempt !== attempt) return undefined;
-    Object.assign(this, { started: null, measured: [], refused: 0, drawn: 0, heard: 0 });
+    Object.assign(this, { started: null, measured: [], refused: 0, drawn: 0, heard: 0, most: 0 });
     this.curves.clear();
     this.fit();
     this.doubt("No answer yet");
@@ -92,13 +92,14 @@ class LiveCamera {
     address.protocol = address.protocol.replace("http", "ws");
     const socket = new WebSocket(address);
     this.socket = socket;
+    const before = this.most; // each connection counts people from one
     socket.onopen = () => {
       clearTimeout(this.timer);
       socket.send(JSON.stringify({ ticket: this.data.ticket, ...this.wishes() }));
       this.note("The camera is on.");
       this.next();
     };
-    socket.onmessage = ({ data }) => this.socket === socket && this.answered(JSON.parse(data));
+    socket.onmessage = ({ data }) => this.socket === socket && this.answered(JSON.parse(data), before);
     socket.onclose = ({ code }) => {
       if (this.socket === socket) this.stop(CLOSED[code] ?? LOST);
     };
@@ -159,8 +160,10 @@ class LiveCamera {
     if (frame.width !== width || frame.height !== height) Object.assign(frame, { width, height });
   }
 
-  answered({ error, people }) {
+  answered({ error, people: counted = [] }, before) {
     this.underWay = false;
+    const people = counted.map((each) => ({ ...each, person: before + each.person }));
+    this.most = Math.max(this.most, ...people.map(({ person }) => person));
     if (error) {
       this.refused += 1;
       this.doubt("The last frame was refused");
