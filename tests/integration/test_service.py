@@ -298,11 +298,9 @@ def test_a_photo_whose_sender_has_hung_up_is_not_looked_at(server: Addresses) ->
     """
     photo = photo_bytes("smiling")
     before = metrics(server)
-    workers = [
-        each
-        for each in psutil.Process().children(recursive=True)
-        if any("model_service_worker" in word for word in each.cmdline())
-    ]
+    management = f"http://127.0.0.1:{server.management}"
+    (described,) = requests.get(f"{management}/models/emotion", timeout=TIMEOUT).json()
+    workers = [psutil.Process(worker["pid"]) for worker in described["workers"]]
     with contextlib.ExitStack() as open_:
         for worker in workers:
             worker.suspend()
@@ -312,7 +310,6 @@ def test_a_photo_whose_sender_has_hung_up_is_not_looked_at(server: Addresses) ->
             open_.callback(client.close)
             client.request("POST", "/predictions/emotion", photo)
         # Each worker has a batch of four at most.
-        management = f"http://127.0.0.1:{server.management}"
         eventually(lambda: describe(management, "emotion", TIMEOUT).queue_depth >= 40 - 2 * 4, 20)
         for client in clients:
             if client not in clients[::4]:
