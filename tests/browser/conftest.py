@@ -196,3 +196,10 @@ def violations(tab: Page) -> list[str]:
         for rule in found
         for node in rule["nodes"]
     ]
+
+
+def downloaded(tab: Page, name: str) -> tuple[str, bytes]:
+    """Name and content of the file that the button `name` gives."""
+    with tab.expect_download() as download:
+        tab.get_by_role("button", name=name).click()
+    return download.value.suggested_filename, download.value.path().read_bytes()

@@ -1,4 +1,4 @@
-"""Live camera and videos in Chromium, whose camera plays a clip of portraits that take turns."""
+"""The live camera in Chromium, whose camera plays a clip of portraits that take turns."""
 
 import csv
 import io
@@ -7,23 +7,19 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 import requests
 from PIL import Image
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
-from bench.camera import READ_CLOCKS, frames_in, stills, write_clip
+from bench.camera import READ_CLOCKS, frames_in, write_clip
 from bench.live import as_camera
 from emotion.labels import LABELS
-from tests.browser.conftest import LAPTOP, OPTIONS, PHONE, SCREENSHOTS, go, screenshot, violations
+from tests.browser.conftest import LAPTOP, OPTIONS, PHONE, SCREENSHOTS, downloaded, go, screenshot, violations
 from tests.conftest import tool
-from tests.drill.privacy import written_files
-from tests.unit.clips import clip, shown
 
 SECONDS_EACH = 2.0
 
@@ -123,12 +119,6 @@ def stands_still(tab: Page) -> bool:
     before = len(overlays(tab))
     tab.wait_for_timeout(1000)
     return len(overlays(tab)) == before
-
-
-def downloaded(tab: Page, name: str) -> tuple[str, bytes]:
-    with tab.expect_download() as download:
-        tab.get_by_role("button", name=name).click()
-    return download.value.suggested_filename, download.value.path().read_bytes()
 
 
 def test_faces_are_read_while_the_camera_runs(tab: Page) -> None:
@@ -495,73 +485,3 @@ def test_another_camera_can_be_chosen(tab: Page) -> None:
     tab.get_by_role("combobox", name="Camera").select_option("The other camera")
     wait_for_overlays(tab)
     assert tab.evaluate("window.wanted") == {"exact": "other"}
-
-
-def test_a_file_that_is_no_video_is_refused_in_words(tab: Page, tmp_path: Path) -> None:
-    (tmp_path / "film.avi").write_bytes(b"RIFF")
-    tab.get_by_role("radio", name="Video").click()
-    expect(tab.get_by_text("A video of at most 10 minutes")).to_be_visible()
-    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(tmp_path / "film.avi")
-    expect(tab.get_by_text("film.avi: this is no video that can be read here.")).to_be_visible()
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    """A smile of three seconds, then a serious face, then the smile again."""
-    smiling, serious = stills((960, 720))
-    path = tmp_path / "holiday.mp4"
-    path.write_bytes(clip(shown([(smiling, 3.0), (serious, 3.0), (smiling, 3.0)], rate=20)))
-    return path
-
-
-def give(tab: Page, path: Path) -> None:
-    """Upload a video and wait for its end."""
-    expect(tab.get_by_text("A video of at most 10 minutes")).to_be_visible()
-    tab.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(path)
-    expect(tab.get_by_role("button", name="Another video")).to_be_visible()
-
-
-def test_a_video_of_known_stills_shows_their_emotions_in_their_order(tab: Page, video: Path) -> None:
-    tab.get_by_role("radio", name="Video").click()
-    give(tab, video)
-    expect(tab.get_by_text("18 pictures, 1 person")).to_be_visible()
-    name, table = downloaded(tab, "Results as JSON")
-    content = json.loads(table)
-    assert name == "holiday-emotions.json" and content["file"] == "holiday.mp4"
-    emotions = [row["emotion"] for row in content["results"]]
-    assert [row["time"] for row in content["results"]] == [number / 2 for number in range(18)]
-    assert emotions[:6] == emotions[12:] == ["happy"] * 6 and emotions[6:12] == ["neutral"] * 6
-    stretches = ("happy from 0.0 to 3.0 s", "neutral from 3.0 to 6.0 s", "happy from 6.0 to 9.0 s")
-    described = "Emotion by time for each face: " + "; ".join(f"face 1 {each}" for each in stretches)
-    expect(tab.get_by_test_id("stVegaLiteChart")).to_have_attribute("aria-label", described)
-    _, table = downloaded(tab, "Results as CSV")
-    assert [row["emotion"] for row in csv.DictReader(io.StringIO(table.decode()))] == emotions
-    expect(tab.get_by_text("At 0:00.0 · Face 1: happy")).to_be_visible()
-    # A key and a click choose another picture.
-    tab.get_by_role("slider", name=re.compile("Picture to show")).press("ArrowRight")
-    expect(tab.get_by_text("At 0:00.5 · Face 1: happy")).to_be_visible()
-    tab.wait_for_load_state("networkidle")
-    # In the middle of a stretch: in front of the stretches each picture has a column of its own.
-    tab.get_by_test_id("stVegaLiteChart").locator("g.mark-rect").nth(1).locator("path").nth(9).click()
-    expect(tab.get_by_text(re.compile(r"^At 0:04\.5 · Face 1: neutral"))).to_be_visible()
-    tab.wait_for_load_state("networkidle")
-    screenshot(tab, "video")
-    assert violations(tab) == []
-
-
-def test_nothing_of_a_video_is_written_to_a_disk(tab: Page, video: Path, page_url: str, tmp_path: Path) -> None:
-    tool("strace", "strace")
-    port = int(page_url.rpartition(":")[2])
-    listening = [each for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.pid]
-    (pid,) = {each.pid for each in listening if tuple(each.laddr)[1:] == (port,)}
-    assert pid is not None
-    large = tmp_path / "large.mp4"
-    large.write_bytes(video.read_bytes() + b"\0\x40\0\0free" + bytes(2**22 - 8))  # more than 1 MB, and harmless
-    tab.get_by_role("radio", name="Video").click()
-    give(tab, video)  # what is loaded once
-    tab.get_by_role("button", name="Another video").click()
-    with written_files(pid, tmp_path / "strace", seen="index.html") as written:
-        requests.get(page_url, timeout=10)
-        give(tab, large)
-        expect(tab.get_by_text("18 pictures, 1 person")).to_be_visible()
-    assert written == set()
