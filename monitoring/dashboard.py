@@ -147,6 +147,12 @@ def _latency() -> list[Any]:
             "Includes requests that did not say when they began.",
         ),
         graph("As the page sees it", quantiles("emotion_client_latency_seconds", HERE), "s"),
+        graph(
+            "Live cameras and videos at the page",
+            [(f"sum(emotion_client_{each}{{{HERE}}})", each) for each in ("cameras", "videos")],
+            "short",
+            "Each frame, and each of a video's pictures, counts as a photo.",
+        ),
         graph("Work on one batch", quantiles("emotion_batch_seconds"), "s"),
         *(
             graph(f"Stage: {stage}", quantiles("emotion_stage_seconds", f'{PODS}, stage="{stage}"'), "s", width=4)
@@ -279,6 +285,26 @@ def _content() -> list[Any]:
                 (f"emotion:confidence:first_week{{{HERE}}}", "first week"),
             ],
             "percentunit",
+        ),
+        graph(
+            "Faces that are not relied on, by reason",
+            [
+                (
+                    f"sum by (reason) (rate(emotion_faces_unreliable{{{PODS}}}[{RATE}])) / on () group_left ()"
+                    f" (sum(rate(emotion_faces_per_image_sum{{{PODS}}}[{RATE}])) > 0)",
+                    "{{reason}}",
+                )
+            ],
+            "percentunit",
+            "Of all faces found; one face may have several reasons. The row's other panels count the rest.",
+            width=12,
+        ),
+        graph(
+            "Drift: faces not relied on, 6 h, against the first week",
+            [(f"emotion:unreliable:shift6h{{{HERE}}}", "{{reason}}")],
+            "percentunit",
+            width=12,
+            floor=None,
         ),
         graph(
             "Mix of emotions, 6 h, against the first week",

@@ -36,6 +36,9 @@ LEAST_FACES = 200
 CONFIDENCE_SHIFT = 0.1
 """How far the mean confidence may be from the first week's."""
 
+UNRELIABLE_SHIFT = 0.1
+"""How much larger the share of the faces that are not relied on for one reason may be than in the first week."""
+
 BASELINE = "1"
 """Another value lets the first week begin anew, as after a change of model or of cameras."""
 
@@ -151,8 +154,9 @@ def _drift() -> list[Rule]:
     """
     faces = "emotion:faces:rate5m"
     confidence, counted = "emotion:confidence_sum:rate5m", "emotion:confidence_count:rate5m"
+    seen, unreliable = "emotion:faces_seen:rate5m", "emotion:faces_unreliable:rate5m"
+    enough_seen = f"avg_over_time({seen}[6h]) * {6 * 3600} > {LEAST_FACES}"
     enough = f"sum by (namespace) (avg_over_time({faces}[6h])) * {6 * 3600} > {LEAST_FACES}"
-    week = f"group by (namespace) ({faces} offset 7d)"
     name = {"baseline": BASELINE}
 
     def mean(window: str) -> str:
@@ -164,17 +168,28 @@ def _drift() -> list[Rule]:
         of = f"sum_over_time({faces}[{window}])"
         return f"clamp_min({of} / on (namespace) group_left () (sum by (namespace) ({of}) > 0), 0.001)"
 
-    def first(series: str, value: str) -> Rule:
+    def unread(window: str) -> str:
+        """For each reason, of all faces that were found; the other series are of those that are relied on."""
+        of = f"sum_over_time({unreliable}[{window}])"
+        return f"{of} / on (namespace) group_left () (sum_over_time({seen}[{window}]) > 0)"
+
+    def first(series: str, value: str, counted_by: str, each: str = "namespace") -> Rule:
+        """`each`: the labels of what must have been counted for a week."""
+        week = f"group by ({each}) ({counted_by} offset 7d)"
         kept = f'max without (baseline) (last_over_time({series}{{baseline="{BASELINE}"}}[2d]))'
-        return record(series, f"{kept} or {value} and on (namespace) {week}", name)
+        return record(series, f"{kept} or {value} and on ({each}) {week}", name)
 
     return [
         record(faces, 'sum by (namespace, emotion) (rate(emotion_faces{track=""}[5m]))'),
         record(confidence, 'sum by (namespace) (rate(emotion_confidence_sum{track=""}[5m]))'),
         record(counted, 'sum by (namespace) (rate(emotion_confidence_count{track=""}[5m]))'),
+        record(seen, 'sum by (namespace) (rate(emotion_faces_per_image_sum{track=""}[5m]))'),
+        record(unreliable, 'sum by (namespace, reason) (rate(emotion_faces_unreliable{track=""}[5m]))'),
         record("emotion:mix:share6h", share("6h")),
-        first("emotion:mix:first_week", share("7d")),
-        first("emotion:confidence:first_week", mean("7d")),
+        record("emotion:unreliable:share6h", unread("6h")),
+        first("emotion:mix:first_week", share("7d"), faces),
+        first("emotion:confidence:first_week", mean("7d"), faces),
+        first("emotion:unreliable:first_week", unread("7d"), unreliable, "namespace, reason"),
         record(
             "emotion:mix:psi6h",
             "sum by (namespace) ((emotion:mix:share6h - on (namespace, emotion) group_left () emotion:mix:first_week)"
@@ -184,6 +199,11 @@ def _drift() -> list[Rule]:
         record(
             "emotion:confidence:shift6h",
             f"{mean('6h')} - on (namespace) group_left () emotion:confidence:first_week and on (namespace) {enough}",
+        ),
+        record(
+            "emotion:unreliable:shift6h",
+            "emotion:unreliable:share6h - on (namespace, reason) group_left () emotion:unreliable:first_week"
+            f" and on (namespace) {enough_seen}",
         ),
     ]
 
@@ -298,6 +318,14 @@ def _alerts() -> list[Rule]:
             f"abs(emotion:confidence:shift6h) > {CONFIDENCE_SHIFT}",
             "info",
             "the mean confidence is {{ $value | humanize }} away from the first week's",
+            wait="30m",
+        ),
+        alert(
+            "EmotionUnreliableDrift",
+            f"emotion:unreliable:shift6h > {UNRELIABLE_SHIFT}",
+            "info",
+            "of all faces, {{ $value | humanizePercentage }} more than in the first week are not relied on:"
+            " {{ $labels.reason }}",
             wait="30m",
         ),
     ]

@@ -71,6 +71,17 @@ def confidences(*parts: tuple[float, int]) -> dict[str, str]:
     }
 
 
+def unreliable(*parts: tuple[dict[str, float], int]) -> dict[str, str]:
+    """A hundred faces a step; of them, by reason, the share that is not relied on, one part after another."""
+    steps = sum(count for _, count in parts)
+    return {f"emotion_faces_per_image_sum{{{POD}}}": counter((100, steps))} | {
+        f'emotion_faces_unreliable{{{POD}, reason="{reason}"}}': counter(
+            *((100 * shares.get(reason, 0.0), count) for shares, count in parts)
+        )
+        for reason in ("too_dark", "too_small")
+    }
+
+
 def rejections(bad: float, minutes: int, before: int, after: int) -> dict[str, str]:
     return {
         f"emotion_images_analysed{{{POD}}}": counter((60, before), (60 * (1 - bad), minutes), (60, after)),
@@ -160,6 +171,17 @@ STORIES = [
         resolved="238h",
         interval=HOUR,
     ),
+    Story(
+        # All of them too dark: nothing is left to count for the mix and the confidence.
+        "EmotionUnreliableDrift",
+        unreliable(
+            ({"too_small": 0.3}, 8 * DAY), ({"too_small": 0.3, "too_dark": 1.0}, DAY), ({"too_small": 0.3}, DAY)
+        ),
+        silent="191h",
+        firing="215h",
+        resolved="238h",
+        interval=HOUR,
+    ),
 ]
 
 
@@ -179,6 +201,14 @@ def test_alert_is_silent_then_fires_then_resolves(tmp_path: Path, story: Story) 
     fires = firing(story.alert)
     samples = [(fires, story.silent, [0.0]), (fires, story.firing, [1.0]), (fires, story.resolved, [0.0])]
     check(tmp_path, story.series, samples, story.interval)
+
+
+def test_a_reason_that_is_new_has_a_first_week_of_its_own(tmp_path: Path) -> None:
+    """As after an upgrade that adds one: it is not compared with the week in which nothing counted it."""
+    late = {f'emotion_faces_unreliable{{{POD}, reason="turned"}}': f"_x{8 * DAY} 0+50x{3 * DAY}"}
+    usual = unreliable(({"too_small": 0.3}, 11 * DAY))
+    new, old = (f'count(emotion:unreliable:shift6h{{reason="{reason}"}})' for reason in ("turned", "too_small"))
+    check(tmp_path, usual | late, [(new, "216h", []), (new, "260h", []), (old, "260h", [1.0])], HOUR)
 
 
 OTHERS = 'count(ALERTS{alertstate="firing", alertname!="EmotionWatchdog"})'
