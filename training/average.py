@@ -5,23 +5,28 @@
 
 The average of a network and of its successor, which was trained on with damaged faces, keeps the accuracy of the first
 on clean faces and most of the second's on damaged ones (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
-models"). The statistics of batch normalization and the temperature are computed anew. `training.stress` can
-compare several shares.
+models"). If the successor began with it widened, it is widened in the same way first. The statistics of batch
+normalization and the temperature are computed anew. `training.stress` can compare several shares.
 """
 
 import argparse
+import copy
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from training.artifact import Artifact, load_artifact, save_artifact
+from training.corruption import half_damaged
 from training.data import DataError, Split, load_fingerprints, load_splits, save_fingerprints
 from training.duplicates import without_copies
 from training.merging import blended, settle
-from training.scoring import fit_temperature, predict_logits
+from training.network import EmotionNetwork, FaceNetwork
+from training.scoring import fit_offsets, fit_temperature, predict_logits
 from training.train import KEPT
+from training.widening import widen
 
 BATCH = 128
 """Faces in a batch when `training.merging.settle` computes the average's statistics."""
@@ -34,6 +39,8 @@ def main() -> None:
         splits = load_splits(arguments.data, ("train", "validation"))
         training = without_copies(splits["train"], splits["validation"])
         artifact = average(parts, dict(arguments.parts), training, splits["validation"], arguments.version)
+        if arguments.balance:
+            artifact = balanced(artifact, splits["validation"], arguments.balance)
     except (DataError, FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -54,7 +61,8 @@ def average(
     if not all(share > 0 for share in shares.values()) or not math.isclose(sum(shares.values()), 1, abs_tol=1e-6):
         raise ValueError(f"the shares are {list(shares.values())}; each is above 0, and together they are 1")
     first, *others = parts
-    network = blended(parts[first].network, [(parts[path].network, shares[path]) for path in others])
+    networks = _of_one_shape(parts)
+    network = blended(networks[first], [(networks[path], shares[path]) for path in others])
     settle(network, torch.from_numpy(training.images).unsqueeze(1), BATCH)
     network.eval()
     logits = predict_logits(network, validation.images)
@@ -69,6 +77,37 @@ def average(
             "parts": {_name(path): part.training for path, part in parts.items()},
         },
     )
+
+
+def balanced(artifact: Artifact, validation: Split, strength: float) -> Artifact:
+    """`artifact` with `training.scoring.fit_offsets` of `strength` in its last layer's bias, and calibrated anew.
+
+    They are fitted on `validation`, every second face of it damaged, as photographs are clean and not. Raises
+    `ValueError` where `strength` is not from 0 to 1.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"the balance is {strength:g}; it goes from 0 (as it is) to 1 (named as often as labelled)")
+    labels = torch.from_numpy(validation.labels)
+    network = copy.deepcopy(artifact.network)
+    offsets = fit_offsets(predict_logits(network, half_damaged(validation.images)), labels, strength)
+    with torch.no_grad():
+        network.head.bias.add_(offsets)
+    temperature = fit_temperature(predict_logits(network, validation.images), labels)
+    training = artifact.training | {"balance": strength}
+    return replace(artifact, network=network, temperature=temperature, training=training)
+
+
+def _of_one_shape(parts: dict[Path, Artifact]) -> dict[Path, FaceNetwork]:
+    """The networks of `parts`; where one began with another part widened, that one is widened in the same way."""
+    networks = {path: part.network for path, part in parts.items()}
+    for part in parts.values():
+        recipe = part.training.get("recipe") or {}
+        start = recipe.get("start") or {}
+        for path, network in networks.items():
+            if start.get("widths") and _name(path) == start["network"] and isinstance(network, EmotionNetwork):
+                generator = torch.Generator().manual_seed(recipe["seed"])
+                networks[path] = widen(network, tuple(start["widths"]), generator)
+    return networks
 
 
 def _name(path: Path) -> str:
@@ -88,6 +127,12 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("parts", type=_part, nargs="+", metavar="ARTIFACT=SHARE", help="shares have the sum 1")
     parser.add_argument("--data", type=Path, required=True, help="fer2013.csv, fer2013.csv.gz or icml_face_data.csv")
+    parser.add_argument(
+        "--balance",
+        type=float,
+        default=0.0,
+        help="how far emotions are named as often as they are labelled, from 0 (not at all) to 1 (as often)",
+    )
     parser.add_argument("--version", required=True, help="of the average")
     parser.add_argument("--out", type=Path, required=True, help="the artifact to write")
     return parser.parse_args()

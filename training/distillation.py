@@ -1,6 +1,7 @@
 """What a student learns from trained networks while it trains: their answers to the undamaged view of each face."""
 
 import copy
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -12,18 +13,31 @@ from training.artifact import Artifact
 
 
 class Teachers:
-    """Trained networks that answer as one, by the mean of their softened answers."""
+    """Trained networks that answer as one, by the mean of their softened answers.
 
-    def __init__(self, artifacts: list[Artifact], temperature: float, device: torch.device) -> None:
+    `shares`: how much each one's answer counts; if there are none, all count alike.
+    """
+
+    def __init__(
+        self, artifacts: list[Artifact], temperature: float, device: torch.device, shares: Sequence[float] = ()
+    ) -> None:
         self.temperature = temperature
+        weights = torch.tensor(shares or [1.0] * len(artifacts), device=device)
+        self.shares = weights / weights.sum()
         self.networks = [_folded(each.network).to(device) for each in artifacts]
+
+    def compile(self) -> None:
+        """Fuse the networks' operations (`torch.compile`), for batches of one or two sizes."""
+        for network in self.networks:
+            network.compile(dynamic=False)
 
     @torch.no_grad()
     def answers(self, faces: torch.Tensor) -> torch.Tensor:
         """Probabilities float32 `[N, 7]` at the temperature, for grey faces `[N, 1, S, S]` of 0–255."""
         faces = faces.contiguous(memory_format=torch.channels_last)
         softened = [torch.softmax(network(faces).float() / self.temperature, dim=1) for network in self.networks]
-        return torch.stack(softened).mean(0)
+        # Not a matrix product: autocast would round that one's result to bf16.
+        return (self.shares[:, None, None] * torch.stack(softened)).sum(dim=0)
 
 
 def distillation_loss(logits: torch.Tensor, answers: torch.Tensor, temperature: float) -> torch.Tensor:

@@ -5,20 +5,21 @@ import copy
 import torch
 from torch.optim.swa_utils import update_bn
 
-from training.network import EmotionNetwork
+from training.network import FaceNetwork
 
 SETTLING_FACES = 8192
 """Training faces that settle a network's normalization; all of them give the same scores to within 0.1 points."""
 
 
-def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]]) -> EmotionNetwork:
+def blended(network: FaceNetwork, others: list[tuple[FaceNetwork, float]]) -> FaceNetwork:
     """A copy of `network`, its weights averaged with those of `others`, each with its share; `network` has the rest.
 
     Networks that were trained on from the same weights lie in one valley of the loss, and their average is often better
     than each (Wortsman et al. 2022, "Model soups"). Raises `ValueError` where the shapes differ.
     """
-    if any(other.config != network.config for other, _ in others):
-        raise ValueError("networks of different shapes have no average")
+    for other, _ in others:
+        if other.config != network.config:
+            raise ValueError(f"networks of different shapes have no average: {network.config} and {other.config}")
     own = 1 - sum(share for _, share in others)
     average = {name: tensor * own for name, tensor in network.state_dict().items() if tensor.is_floating_point()}
     for other, share in others:
@@ -29,7 +30,7 @@ def blended(network: EmotionNetwork, others: list[tuple[EmotionNetwork, float]])
     return blend
 
 
-def settle(network: EmotionNetwork, faces: torch.Tensor, batch_size: int) -> None:
+def settle(network: FaceNetwork, faces: torch.Tensor, batch_size: int) -> None:
     """Give batch normalization the statistics of faces as they are served: whole, and not augmented.
 
     Those from training are of cropped and altered faces (Touvron et al. 2019, "Fixing the train-test resolution

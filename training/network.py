@@ -1,6 +1,7 @@
 """The convolutional network that reads one 48×48 grey face."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,19 +24,18 @@ class NetworkConfig:
     pixel_std: float
 
 
-class EmotionNetwork(nn.Module):
-    """Stages of 3×3 convolutions with batch normalization; global average pooling; one linear layer.
+class FaceNetwork(nn.Module):
+    """Pooled features of a face, and one linear layer from these to the emotions.
 
-    The stages are those of Simonyan & Zisserman 2015 (VGG); the pooling of Lin et al. 2014 replaces large hidden
-    layers.
+    `config`: a dataclass that rebuilds the network's shape.
     """
 
-    def __init__(self, config: NetworkConfig) -> None:
+    config: Any
+
+    def __init__(self, features: int, dropout: float) -> None:
         super().__init__()
-        self.config = config
-        self.features = _stages(config)
-        self.dropout = nn.Dropout(config.dropout)
-        self.head = nn.Linear(config.stages[-1][-1], len(LABELS))
+        self.dropout = nn.Dropout(dropout)
+        self.head = nn.Linear(features, len(LABELS))
 
     def embed(self, faces: torch.Tensor) -> torch.Tensor:
         """Pooled features `[N, C]` for grey faces `[N, 1, H, W]` of 0–255, any dtype.
@@ -43,14 +43,31 @@ class EmotionNetwork(nn.Module):
         H and W are 48 in serving; training may show less of a face. Pixels are normalized here, so callers need
         not do it.
         """
-        normalized = (faces.float() - self.config.pixel_mean) / self.config.pixel_std
-        features: torch.Tensor = self.features(normalized).mean(dim=(2, 3))
-        return features
+        raise NotImplementedError
 
     def forward(self, faces: torch.Tensor) -> torch.Tensor:
         """Logits `[N, 7]`, in the order of `LABELS`; `faces` as in `embed`."""
         logits: torch.Tensor = self.head(self.dropout(self.embed(faces)))
         return logits
+
+
+class EmotionNetwork(FaceNetwork):
+    """Stages of 3×3 convolutions with batch normalization; global average pooling; one linear layer.
+
+    The stages are those of Simonyan & Zisserman 2015 (VGG); the pooling of Lin et al. 2014 replaces large hidden
+    layers.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__(config.stages[-1][-1], config.dropout)
+        self.config = config
+        self.features = _stages(config)
+
+    def embed(self, faces: torch.Tensor) -> torch.Tensor:
+        """See `FaceNetwork.embed`."""
+        normalized = (faces.float() - self.config.pixel_mean) / self.config.pixel_std
+        features: torch.Tensor = self.features(normalized).mean(dim=(2, 3))
+        return features
 
 
 def _stages(config: NetworkConfig) -> nn.Sequential:

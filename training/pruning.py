@@ -8,7 +8,7 @@ import torch_pruning
 from torch import nn
 
 from emotion.labels import INPUT_SIZE
-from training.network import EmotionNetwork
+from training.network import EmotionNetwork, FaceNetwork
 from training.targets import soft_cross_entropy
 
 
@@ -44,7 +44,7 @@ def prune(
     return _rebuilt(pruned)
 
 
-def count(network: EmotionNetwork) -> tuple[int, int]:
+def count(network: FaceNetwork) -> tuple[int, int]:
     """Multiply-accumulates for one face, and parameters."""
     example = torch.zeros((1, 1, INPUT_SIZE, INPUT_SIZE))
     operations, parameters = torch_pruning.utils.count_ops_and_params(network, example)

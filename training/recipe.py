@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, ValidationError, model_validator
 
 
 class RecipeError(ValueError):
@@ -25,6 +25,14 @@ class NetworkRecipe(_Section):
     @property
     def stages(self) -> tuple[tuple[int, ...], ...]:
         return tuple((width,) * self.depth for width in self.widths)
+
+
+class BackboneRecipe(_Section):
+    """EfficientNet-Lite0 with ImageNet's weights; see `training.backbone.BackboneConfig`."""
+
+    size: int = Field(ge=48, le=224, multiple_of=16, description="pixels a side to which a face is enlarged")
+    dropout: float = Field(ge=0, lt=1)
+    skipped: float = Field(ge=0, lt=1, description="largest probability that a block is left out")
 
 
 class AugmentationRecipe(_Section):
@@ -87,8 +95,17 @@ class DistillationRecipe(_Section):
     teachers: tuple[str, ...] = Field(
         min_length=1, description="artifacts, as paths inside the folder of runs or model_store/weights"
     )
+    shares: tuple[PositiveFloat, ...] = Field(
+        default=(), description="of each teacher in the answer of all; none given: equal ones"
+    )
     weight: float = Field(ge=0, le=1, description="of the teachers' answers in the loss; the labels have the rest")
     temperature: float = Field(gt=0, description="divides the teachers' logits and the student's")
+
+    @model_validator(mode="after")
+    def _a_share_for_each(self) -> "DistillationRecipe":
+        if self.shares and len(self.shares) != len(self.teachers):
+            raise ValueError(f"{len(self.teachers)} teachers have {len(self.shares)} shares; give each one, or none")
+        return self
 
 
 class VotesRecipe(_Section):
@@ -98,20 +115,30 @@ class VotesRecipe(_Section):
 
 
 class StartRecipe(_Section):
-    """Begin with a trained network, whole or pruned."""
+    """Begin with a trained network, as it is, widened or pruned."""
 
     network: str = Field(description="its artifact, as a path inside the folder of runs or model_store/weights")
+    widths: tuple[int, ...] | None = Field(
+        default=None, min_length=1, description="channels of each stage; see `training.widening`"
+    )
     prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that is removed first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
 
+    @model_validator(mode="after")
+    def _one_of_them(self) -> "StartRecipe":
+        if self.widths and self.prune:
+            raise ValueError("a network is widened or pruned, not both at once; use two recipes")
+        return self
+
 
 class Recipe(_Section):
-    """A whole recipe; an unknown key is an error. Exactly one of `network` and `start` is given."""
+    """A whole recipe; an unknown key is an error. Exactly one of `network`, `backbone` and `start` is given."""
 
     name: str
     version: str
     seed: int
     network: NetworkRecipe | None = None
+    backbone: BackboneRecipe | None = None
     start: StartRecipe | None = None
     augmentation: AugmentationRecipe
     optimization: OptimizationRecipe
@@ -122,8 +149,8 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _one_start(self) -> "Recipe":
-        if (self.network is None) == (self.start is None):
-            raise ValueError("a recipe has one of the sections [network] and [start]")
+        if sum(section is not None for section in (self.network, self.backbone, self.start)) != 1:
+            raise ValueError("a recipe has one of the sections [network], [backbone] and [start]")
         return self
 
     @model_validator(mode="after")

@@ -59,3 +59,20 @@ def fit_temperature(logits: torch.Tensor, labels: torch.Tensor) -> float:
 
     found = minimize_scalar(loss, bounds=(math.log(LOWEST), math.log(HIGHEST)), method="bounded")
     return math.exp(found.x)
+
+
+def fit_offsets(logits: torch.Tensor, labels: torch.Tensor, strength: float) -> torch.Tensor:
+    """What to add to the logits of each emotion, float32 `[7]`, so that rare and hard ones are named more often.
+
+    A network names an emotion that it reads badly less often than the labels do, which costs it recall. With the
+    offsets of `strength` 1 it names each as often as `labels` int64 `[N]` do, on `logits` `[N, 7]`; those of less
+    strength are that part of them, and 0 changes nothing. The idea is logit adjustment (Menon et al. 2021), with the
+    shares that the network names in the place of those that it was trained on.
+    """
+    classes = logits.shape[1]
+    wanted = torch.bincount(labels, minlength=classes) + 1.0
+    offsets = torch.zeros(classes)
+    for step in torch.linspace(0.2, 0, 300):
+        named = torch.bincount((logits + offsets).argmax(dim=1), minlength=classes) + 1.0
+        offsets += step * torch.log(wanted / named)
+    return strength * (offsets - offsets.mean())

@@ -31,16 +31,19 @@ from tqdm import tqdm
 from emotion.labels import LABELS
 from training.artifact import Artifact, load_artifact, save_artifact
 from training.augmentation import augment, mix
+from training.backbone import BackboneConfig, pretrained
 from training.corruption import paired_views
 from training.data import DataError, Split, load_fingerprints, load_splits, load_votes, save_fingerprints
 from training.distillation import Teachers, distillation_loss
 from training.duplicates import without_copies
 from training.merging import settle
-from training.network import EmotionNetwork, NetworkConfig
+from training.network import EmotionNetwork, FaceNetwork, NetworkConfig
 from training.pruning import prune
 from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
 from training.targets import label_targets, soft_cross_entropy
+from training.third_party import VerificationError
+from training.widening import widen
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -70,7 +73,7 @@ def main() -> None:
     out = arguments.out or Path("runs") / recipe.name
     try:
         artifact = train(recipe, training, validation, out, execution)
-    except RecipeError as error:
+    except (RecipeError, VerificationError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(f"stopped; the same command goes on after the last finished epoch, from {out}")
@@ -81,18 +84,27 @@ def main() -> None:
 class Execution:
     """Where and how the networks are computed.
 
-    `compiled`: operations are fused first (`torch.compile`), which takes half a minute and a C++ compiler.
+    `compiled`: operations are fused first (`torch.compile`), which takes a minute and a C++ compiler.
     """
 
     device: torch.device
     compiled: bool = False
+
+    def bf16(self) -> torch.autocast:
+        """A context that computes in bf16 where this is faster: on CUDA, and on processors with AMX.
+
+        So a run gives slightly other weights on another kind of processor.
+        """
+        amx = self.device.type == "cpu" and bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=amx or self.device.type == "cuda")
 
 
 def train(recipe: Recipe, training: Split, validation: Split, out: Path, execution: Execution) -> Path:
     """Train by `recipe`, going on from `out`'s checkpoint if there is one; returns the path of the artifact.
 
     `training` is augmented, `validation` is scored after every epoch and calibrates the temperature.
-    Raises `RecipeError` when the checkpoint belongs to another recipe, or an artifact the recipe builds on is missing.
+    Raises `RecipeError` when the checkpoint belongs to another recipe, or an artifact the recipe builds on is missing,
+    and `VerificationError` when the recipe begins with ImageNet's weights and these cannot be had.
     """
     out.mkdir(parents=True, exist_ok=True)
     run = Run(recipe, training, out.parent, execution)
@@ -113,7 +125,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, training: Split, runs: Path, execution: Execution) -> None:
         """See `train`; `runs` is the folder in which the artifacts the recipe builds on are looked for."""
-        self.recipe, self.device, self.epoch = recipe, execution.device, 0
+        self.recipe, self.execution, self.device, self.epoch = recipe, execution, execution.device, 0
         self.origins: dict[str, dict[str, Any]] = {}
         self.inherited: np.ndarray | None = None
         self.training = training
@@ -245,15 +257,17 @@ class Run:
             clean = seen = augment(faces, augmentation)
         else:
             clean, seen = paired_views(faces, augmentation, self.recipe.corruption)
-        return seen, None if self.teachers is None else self.teachers.answers(clean)
+        if self.teachers is None:
+            return seen, None
+        with self.execution.bf16():
+            return seen, self.teachers.answers(clean)
 
     def _loss(
         self, faces: torch.Tensor, targets: tuple[torch.Tensor, ...], taught: torch.Tensor | None
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The loss, and the served head's logits."""
         faces = faces.contiguous(memory_format=torch.channels_last)
-        # Only on CUDA: on a CPU with AVX-512 BF16, but without AMX, bf16 was measured to be slower.
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self.execution.bf16():
             logits, votes_logits = self.answers(faces)
         loss = soft_cross_entropy(logits, targets[0])
         distillation = self.recipe.distillation
@@ -282,25 +296,37 @@ class Run:
         if distillation is None:
             return None
         artifacts = [load_built_on(runs, name) for name in distillation.teachers]
-        return Teachers(artifacts, distillation.temperature, self.device)
+        teachers = Teachers(artifacts, distillation.temperature, self.device, distillation.shares)
+        if self.execution.compiled:
+            teachers.compile()
+        return teachers
 
-    def _begin(self, runs: Path) -> EmotionNetwork:
-        if self.recipe.start:
-            return self._started(runs, self.recipe.start)
+    def _begin(self, runs: Path) -> FaceNetwork:
+        recipe = self.recipe
+        if recipe.start:
+            return self._started(runs, recipe.start)
+        if recipe.backbone:
+            return pretrained(BackboneConfig(**recipe.backbone.model_dump()))
+        if recipe.network is None:
+            raise RecipeError(f"the recipe {recipe.name} describes no network")
         mean, std = (round(float(value), 2) for value in (self.training.images.mean(), self.training.images.std()))
-        shape = self.recipe.network
-        if shape is None:
-            raise RecipeError(f"the recipe {self.recipe.name} describes no network")
-        return EmotionNetwork(NetworkConfig(shape.stages, shape.dropout, mean, std))
+        return EmotionNetwork(NetworkConfig(recipe.network.stages, recipe.network.dropout, mean, std))
 
-    def _started(self, runs: Path, recipe: StartRecipe) -> EmotionNetwork:
+    def _started(self, runs: Path, recipe: StartRecipe) -> FaceNetwork:
         begun = load_built_on(runs, recipe.network)
         self.origins = {recipe.network: begun.training}
         self.inherited = load_fingerprints(built_on(runs, recipe.network).with_name("fingerprints.npy"))
-        if not recipe.prune:
+        if not recipe.widths and not recipe.prune:
             return begun.network
-        # Always rank on the same faces: a resumed run must prune to the shape of its checkpoint.
+        if not isinstance(begun.network, EmotionNetwork):
+            raise RecipeError(f"start.network: {recipe.network} has no stages to widen or prune")
+        # A resumed run must come to the shape of its checkpoint, so it draws what the first one drew.
         generator = torch.Generator().manual_seed(self.recipe.seed)
+        if recipe.widths:
+            try:
+                return widen(begun.network, recipe.widths, generator)
+            except ValueError as error:
+                raise RecipeError(f"start.widths: {error}") from error
         sample = torch.randperm(len(self.training), generator=generator)[:RANKING_FACES]
         faces, targets = (each.cpu()[sample] for each in (self.images, self.targets[0]))
         return prune(begun.network, recipe.prune, recipe.round_to, faces, targets)

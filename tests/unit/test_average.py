@@ -7,9 +7,9 @@ import torch
 
 from tests.unit.tiny_run import CPU, tiny_recipe
 from training.artifact import Artifact, load_artifact
-from training.average import average
+from training.average import average, balanced
 from training.data import Split
-from training.recipe import NetworkRecipe
+from training.recipe import NetworkRecipe, StartRecipe
 from training.train import train
 
 
@@ -37,6 +37,23 @@ def test_an_average_has_its_parts_weights_and_statistics_of_its_own(handful: Spl
     assert artifact.training["recipe"]["name"] == "tiny"
 
 
+def test_a_widened_run_is_averaged_with_what_it_began_with(handful: Split, tmp_path: Path) -> None:
+    """At a learning rate of nearly nothing both halves of the average are one network."""
+    narrow = trained(handful, tmp_path / "narrow", width=16)
+    recipe = tiny_recipe(epochs=1, peak_learning_rate=1e-9).model_copy(
+        update={"network": None, "start": StartRecipe(network="narrow/emotion.pt", widths=(16, 24))}
+    )
+    wide = load_artifact(train(recipe, handful, handful, tmp_path / "wide", CPU))
+    ran, began = Path("wide/emotion.pt"), Path("narrow/emotion.pt")
+    for parts in ({ran: wide, began: narrow}, {began: narrow, ran: wide}):
+        weights = average(parts, {ran: 0.5, began: 0.5}, handful, handful, "1").network.state_dict()
+        for name, parameter in wide.network.named_parameters():
+            torch.testing.assert_close(weights[name], parameter.detach(), atol=1e-5, rtol=1e-4)
+    stranger = Path("other/emotion.pt")
+    with pytest.raises(ValueError, match=r"different shapes have no average: .*24.* and .*16"):
+        average({ran: wide, stranger: narrow}, {ran: 0.5, stranger: 0.5}, handful, handful, "1")
+
+
 def test_what_has_no_average_is_refused(handful: Split, tmp_path: Path) -> None:
     one, other = Path("one"), Path("other")
     parts = {one: trained(handful, tmp_path / "1"), other: trained(handful, tmp_path / "2", width=64)}
@@ -44,3 +61,22 @@ def test_what_has_no_average_is_refused(handful: Split, tmp_path: Path) -> None:
         average(parts, {one: 0.5, other: 0.4}, handful, handful, "1")
     with pytest.raises(ValueError, match="different shapes"):
         average(parts, {one: 0.5, other: 0.5}, handful, handful, "1")
+
+
+def test_a_balanced_average_names_a_neglected_emotion_more_often(handful: Split, tmp_path: Path) -> None:
+    path = Path("only")
+    parts = {path: trained(handful, tmp_path)}
+    plain = average(parts, {path: 1.0}, handful, handful, "1")
+    fair = balanced(plain, handful, 1.0)
+    torch.testing.assert_close(fair.network.head.weight, plain.network.head.weight)
+
+    def share(artifact: Artifact) -> torch.Tensor:
+        return torch.bincount(torch.from_numpy(artifact.logits(handful.images)).argmax(1), minlength=7)
+
+    assert (fair.network.head.bias - plain.network.head.bias).abs().max() > 0.01
+    assert share(fair).amin() >= share(plain).amin()
+    assert share(fair).amax() < share(plain).amax(), "four faces of each emotion"
+    assert fair.training["balance"] == 1.0
+    for wrong in (-0.1, 1.5, float("nan")):
+        with pytest.raises(ValueError, match="it goes from 0"):
+            balanced(plain, handful, wrong)

@@ -50,8 +50,14 @@ def test_teachers_answer_as_the_networks_they_are(grey_faces: np.ndarray) -> Non
         network.train()(faces)  # so that normalization has something to fold
         network.eval()
     artifacts = [Artifact(network, temperature=0.5, version="1") for network in networks]
-    expected = torch.stack([torch.softmax(network(faces) / 2, dim=1) for network in networks]).mean(0)
-    torch.testing.assert_close(Teachers(artifacts, 2.0, CPU.device).answers(faces), expected)
+    first, second = (torch.softmax(network(faces) / 2, dim=1) for network in networks)
+    torch.testing.assert_close(Teachers(artifacts, 2.0, CPU.device).answers(faces), (first + second) / 2)
+    unequal = Teachers(artifacts, 2.0, CPU.device, shares=(3.0, 1.0))
+    torch.testing.assert_close(unequal.answers(faces), 0.75 * first + 0.25 * second)
+    with torch.autocast("cpu", torch.bfloat16):
+        answers = unequal.answers(faces)
+    assert answers.dtype == torch.float32
+    torch.testing.assert_close(answers.sum(1), torch.ones(len(faces)), atol=1e-5, rtol=0)
 
 
 def test_a_student_learns_what_its_teacher_answers_to_undamaged_views(handful: Split, tmp_path: Path) -> None:

@@ -50,6 +50,19 @@ def test_teachers_do_not_answer_mixed_faces() -> None:
         load_recipe(RECIPES / "vgg-small.toml", [*teaching, *mixing])
 
 
+def test_each_teacher_has_a_share_or_none_has() -> None:
+    teaching = ['distillation.teachers=["a", "b"]', "distillation.weight=1", "distillation.temperature=1"]
+    with pytest.raises(RecipeError, match="2 teachers have 1 shares"):
+        load_recipe(RECIPES / "vgg-small.toml", [*teaching, "distillation.shares=[1.0]"])
+    with pytest.raises(RecipeError, match=r"distillation\.shares\.1"):
+        load_recipe(RECIPES / "vgg-small.toml", [*teaching, "distillation.shares=[1.0, 0.0]"])
+
+
+def test_a_network_is_not_widened_and_pruned_at_once() -> None:
+    with pytest.raises(RecipeError, match="widened or pruned"):
+        load_recipe(RECIPES / "served-pruned.toml", ["start.widths=[32, 128]"])
+
+
 def test_a_missing_recipe_lists_those_there_are() -> None:
     with pytest.raises(RecipeError, match="vgg-small"):
         load_recipe(RECIPES / "none.toml")
