@@ -178,6 +178,50 @@ class PeerStress(_Part):
         return cells[len(cells) // 2] if cells else None
 
 
+class PhotographCell(_Part):
+    """Whole photographs: the share of faces found, and shares of these; None where there are none.
+
+    `real_found`: how many of the faces in real photographs are found.
+    """
+
+    found: float
+    accuracy: float | None
+    confidence: float | None
+    reliable: float | None
+    reliable_accuracy: float | None
+    real_found: int
+    strength: float | None = None
+
+
+class PhotographCondition(_Part):
+    """A way to damage photographs, at five strengths from the weakest to the strongest."""
+
+    name: str
+    unit: str
+    cells: tuple[PhotographCell, ...]
+
+    @property
+    def middle(self) -> PhotographCell:
+        """The cell of the middle strength."""
+        return self.cells[len(self.cells) // 2]
+
+
+class PhotographData(StressData):
+    """Which faces, and the side in pixels of the square that each fills in its photograph; how many `real` ones."""
+
+    side: int
+    real: int
+
+
+class PhotographStress(_Part):
+    """`stress-photographs.json`."""
+
+    model: ModelName
+    data: PhotographData
+    clean: PhotographCell
+    conditions: tuple[PhotographCondition, ...]
+
+
 Kind = TypeVar("Kind", bound=BaseModel)
 
 
@@ -194,6 +238,11 @@ def load_stress(folder: Path) -> Stress | None:
 def load_peer_stress(folder: Path) -> PeerStress | None:
     """The peer's, or None if there is none that can be read."""
     return _load(folder / "stress-fer.json", PeerStress)
+
+
+def load_photograph_stress(folder: Path) -> PhotographStress | None:
+    """The report on whole photographs under stress, or None if there is none that can be read."""
+    return _load(folder / "stress-photographs.json", PhotographStress)
 
 
 def load_compression(folder: Path) -> Compression | None:

@@ -3,21 +3,20 @@
 import cv2
 import numpy as np
 
-ENLARGEMENT = 4
-"""A face of 48 pixels becomes one of 192, as in a real photo."""
+SIDE = 192
+"""Side in pixels of a face's square in the photo, as in a real one: four times FER-2013's."""
 
 WIDTH, HEIGHT = 640, 480
 GREY = 128
 
 
-def place_on_canvas(face: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    """A photo of one face, BGR uint8 `[480, 640, 3]`, from a grey face uint8 `[48, 48]`.
+def place_on_canvas(face: np.ndarray, side: int = SIDE) -> tuple[np.ndarray, tuple[int, int]]:
+    """A photo of one face, BGR uint8 `[480, 640, 3]`, from a grey face uint8 `[48, 48]` made a square of `side` pixels.
 
-    Also returns x and y of the enlarged face's top left corner.
+    Also returns x and y of that square's top left corner.
     """
-    enlarged = cv2.resize(face, None, fx=ENLARGEMENT, fy=ENLARGEMENT, interpolation=cv2.INTER_CUBIC)
+    way = cv2.INTER_CUBIC if side >= face.shape[0] else cv2.INTER_AREA
     canvas = np.full((HEIGHT, WIDTH), GREY, dtype=np.uint8)
-    side = enlarged.shape[0]
     x, y = (WIDTH - side) // 2, (HEIGHT - side) // 2
-    canvas[y : y + side, x : x + side] = enlarged
+    canvas[y : y + side, x : x + side] = cv2.resize(face, (side, side), interpolation=way)
     return cv2.cvtColor(canvas, cv2.COLOR_GRAY2BGR), (x, y)

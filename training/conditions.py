@@ -21,7 +21,7 @@ import numpy as np
 from training import covers
 
 Damage = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-"""Maps a grey face uint8 `[48, 48]` and a strength to the damaged face uint8 `[48, 48]`."""
+"""Maps a grey picture uint8 `[H, W]` and a strength to the damaged one; most are for faces of 48×48 pixels alone."""
 
 STRENGTHS = 5
 MIDDLE = 2
@@ -117,7 +117,7 @@ def _shadow(face: np.ndarray, light: float, generator: np.random.Generator) -> n
 
 
 def _rotation(face: np.ndarray, degrees: float, generator: np.random.Generator) -> np.ndarray:
-    middle = ((len(face) - 1) / 2,) * 2
+    middle = ((face.shape[1] - 1) / 2, (face.shape[0] - 1) / 2)
     return _warped(face, cv2.getRotationMatrix2D(middle, degrees * generator.choice([-1, 1]), 1.0))
 
 

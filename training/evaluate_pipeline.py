@@ -7,6 +7,8 @@ Each face is enlarged four times, placed on a grey canvas of 640×480, and encod
 
 import argparse
 import sys
+from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -50,16 +52,20 @@ def main() -> None:
 
 def faces_through_pipeline(pipeline: Pipeline, images: np.ndarray) -> list[Face | None]:
     """What the pipeline says of each grey face uint8 `[N, 48, 48]`; None where it found none."""
-    batches = range(0, len(images), BATCH)
+    return read_largest(pipeline, (place_on_canvas(face)[0] for face in images), len(images))
+
+
+def read_largest(pipeline: Pipeline, photos: Iterable[np.ndarray], count: int) -> list[Face | None]:
+    """What the pipeline says of the largest face in each of `count` photos, BGR uint8; None where it found none."""
+    files = (encoded(photo) for photo in photos)
     faces: list[Face | None] = []
-    for start in tqdm(batches, unit="batch", disable=None):
-        photos = [_encoded(face) for face in images[start : start + BATCH]]
-        faces += [_largest(result) for result in pipeline(photos)]
+    for _ in tqdm(range(0, count, BATCH), unit="batch", leave=False, disable=None):
+        faces += [_largest(result) for result in pipeline(list(islice(files, BATCH)))]
     return faces
 
 
-def _encoded(face: np.ndarray) -> bytes:
-    photo, _ = place_on_canvas(face)
+def encoded(photo: np.ndarray) -> bytes:
+    """A PNG file of a photo, uint8, BGR or grey."""
     return cv2.imencode(".png", photo, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 

@@ -16,10 +16,9 @@ from sklearn.linear_model import HuberRegressor
 from emotion.alignment import Aligner
 from emotion.detection import Detector
 from emotion.framing import Framing
-from emotion.labels import INPUT_SIZE
 from emotion.pyramid import Pyramid
 from training import third_party
-from training.canvas import ENLARGEMENT, place_on_canvas
+from training.canvas import SIDE, place_on_canvas
 from training.data import DataError, load_splits
 
 FACES, SEED = 1200, 0
@@ -46,7 +45,6 @@ def fit_framing(images: np.ndarray) -> tuple[Framing, int]:
     """
     detector = Detector(third_party.INT8_DETECTOR)
     aligner = Aligner(third_party.fetch(third_party.LANDMARKS))
-    side = INPUT_SIZE * ENLARGEMENT
     ratios, downs, eyes, centres = [], [], [], []
     for image in images:
         photo, (left, top) = place_on_canvas(image)
@@ -56,10 +54,10 @@ def fit_framing(images: np.ndarray) -> tuple[Framing, int]:
         face = faces[0]
         marks = aligner.landmarks(Pyramid(photo), face)
         centre_x, centre_y = face.x + face.width / 2, face.y + face.height / 2
-        ratios.append(side / face.height)
-        downs.append((top + side / 2 - centre_y) / face.height)
+        ratios.append(SIDE / face.height)
+        downs.append((top + SIDE / 2 - centre_y) / face.height)
         eyes.append(((marks.left_eye[0] + marks.right_eye[0]) / 2 - centre_x) / face.height)
-        centres.append((left + side / 2 - centre_x) / face.height)
+        centres.append((left + SIDE / 2 - centre_x) / face.height)
     regression = HuberRegressor(alpha=0.0, fit_intercept=False, max_iter=1000).fit(np.array(eyes)[:, None], centres)
     framing = Framing(
         side=round(float(np.median(ratios)), 3),

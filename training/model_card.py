@@ -17,9 +17,16 @@ import onnx
 
 from training.audit_table import found, gaps, markdown
 from training.conditions import MIDDLE
+from training.stress_photographs import summary
 
 MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
+LITE_TEACHER = "lite0"
+"""With this, names of the teachers begin that `training.backbone` made."""
+
 WORDS = Path(__file__).with_name("model_card.md.in")
+
+REPORTS = ("report.json", "compression.json", "stress.json", "stress-photographs.json", "audit.json")
+"""Files with what was measured of a model: scores, compression, stress of faces and of photographs, audit."""
 
 
 def main() -> None:
@@ -30,7 +37,7 @@ def main() -> None:
 
 def model_card(folder: Path) -> str:
     """The card of the model in `folder`, as Markdown."""
-    report, compression, stress, audit = reports(folder)
+    report, compression, stress, photographs, audit = reports(folder)
     metadata = {entry.key: entry.value for entry in onnx.load(folder / "emotion.onnx").metadata_props}
     training = json.loads(metadata["training"])
     recipe = training["recipe"]
@@ -49,6 +56,7 @@ def model_card(folder: Path) -> str:
         trained=_trained(recipe, training["epochs"]),
         images=f"{training['images']:,}",
         temperature=f"{report['temperature']:.3f}",
+        votes=_votes(recipe),
         began=_began(training),
         data=report["data"]["name"],
         count=f"{report['count']:,}",
@@ -56,6 +64,7 @@ def model_card(folder: Path) -> str:
         classes=_classes(report),
         coverage=_coverage(report),
         stressed=_stressed(stress),
+        photographs=summary(photographs),
         audited=_audited(audit),
         compression=_compression(compression),
         ece=f"{report['ece']:.3f}",
@@ -67,9 +76,8 @@ def model_card(folder: Path) -> str:
 
 
 def reports(folder: Path) -> list[dict[str, Any]]:
-    """What was measured of the model in `folder`: scores, compression, stress, audit."""
-    names = ("report.json", "compression.json", "stress.json", "audit.json")
-    return [json.loads((folder / name).read_text(encoding="utf-8")) for name in names]
+    """What was measured of the model in `folder`, in the order of `REPORTS`."""
+    return [json.loads((folder / name).read_text(encoding="utf-8")) for name in REPORTS]
 
 
 def _trained(recipe: dict[str, Any], epochs: int) -> str:
@@ -78,6 +86,17 @@ def _trained(recipe: dict[str, Any], epochs: int) -> str:
         return "no epochs of its own; the runs it is the average of were trained with AdamW and cross-entropy"
     teachers = ", ".join((recipe.get("distillation") or {}).get("teachers", ())) or "none"
     return f"{epochs} epochs with AdamW and cross-entropy; teachers: {teachers}"
+
+
+def _votes(recipe: dict[str, Any]) -> str:
+    """What FER+ has to do with the network, and ImageNet, in words."""
+    if recipe.get("votes"):
+        said = "The ten FER+ votes of each face (Barsoum et al. 2016) trained a second head, which is not served."
+    else:
+        said = "FER+ votes were not used for this network; they may have trained its teachers."
+    if any(name.startswith(LITE_TEACHER) for name in (recipe.get("distillation") or {}).get("teachers", ())):
+        said += " One of its teachers began with the weights that EfficientNet-Lite0 has from ImageNet."
+    return said
 
 
 def _began(training: dict[str, Any]) -> str:
@@ -90,6 +109,11 @@ def _began(training: dict[str, Any]) -> str:
         sentences.append(
             "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this model a "
             "little."
+        )
+    if training.get("balance"):
+        sentences.append(
+            f"Offsets (`training.scoring.fit_offsets`) let it name each emotion more nearly as often as PublicTest's "
+            f"labels do, {training['balance']:.0%} of the way, which gives fear and disgust recall."
         )
     return textwrap.fill(" ".join(dict.fromkeys(sentences)), width=120, break_on_hyphens=False)
 

@@ -47,8 +47,7 @@ def main() -> None:
     report = stress(classifier, split)
     report["peer"] = _peer(arguments.out / "stress-fer.json", report["data"])
     arguments.out.mkdir(parents=True, exist_ok=True)
-    (arguments.out / "stress.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    (arguments.out / "STRESS.md").write_text(table(report), encoding="utf-8")
+    write(report, arguments.out)
     save_stress(report, arguments.out / "stress.png")
     print(table(report))
     print(f"written: {', '.join(str(arguments.out / name) for name in ('stress.json', 'STRESS.md', 'stress.png'))}")
@@ -105,6 +104,12 @@ def summary(cells: list[dict[str, Any]]) -> dict[str, float]:
         "overconfidence": rounded(np.mean([each["overconfidence"] for each in cells])),
         "worst_overconfidence": max(each["overconfidence"] for each in cells),
     }
+
+
+def write(report: dict[str, Any], folder: Path) -> None:
+    """Write `stress.json` and `STRESS.md` into `folder`."""
+    (folder / "stress.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    (folder / "STRESS.md").write_text(table(report), encoding="utf-8")
 
 
 def table(report: dict[str, Any]) -> str:

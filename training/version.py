@@ -15,9 +15,8 @@ from pathlib import Path
 import onnx
 
 import emotion
-from training.audit_table import write
+from training import audit_table, stress, stress_photographs
 from training.model_card import MODEL_STORE, model_card, reports
-from training.stress import table
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -77,13 +76,13 @@ def rename_model(folder: Path, version: str) -> bool:
         return False
     entry.value = version
     onnx.save(model, path)
-    report, compression, stress, audited = reports(folder)
-    stress["model"]["version"] = audited["model"] = version
-    write(audited, folder / "audit.json")
+    report, compression, damaged, photographs, audited = reports(folder)
+    damaged["model"]["version"] = photographs["model"]["version"] = audited["model"] = version
+    audit_table.write(audited, folder / "audit.json")
+    stress.write(damaged, folder)
+    stress_photographs.write(photographs, folder)
     report["model"] |= {"version": version, "sha256": [hashlib.sha256(path.read_bytes()).hexdigest()]}
     compression["points"][compression["shipped"]]["bytes"] = path.stat().st_size
-    (folder / "stress.json").write_text(json.dumps(stress, indent=1) + "\n", encoding="utf-8")
-    (folder / "STRESS.md").write_text(table(stress), encoding="utf-8")
     for name, content in (("report.json", report), ("compression.json", compression)):
         (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     (folder / "MODEL_CARD.md").write_text(model_card(folder), encoding="utf-8")

@@ -7,10 +7,13 @@ from client.report import (
     Compression,
     Interval,
     PeerStress,
+    PhotographCell,
+    PhotographStress,
     Report,
     Stress,
     load_compression,
     load_peer_stress,
+    load_photograph_stress,
     load_report,
     load_stress,
 )
@@ -35,6 +38,8 @@ def show() -> None:
         _coverage(report)
     if (stress := load_stress(folder)) is not None:
         _stress(stress, load_peer_stress(folder))
+    if (photographs := load_photograph_stress(folder)) is not None:
+        _photographs(photographs)
     if compression is not None:
         _compression(compression)
 
@@ -150,6 +155,33 @@ def _stress(stress: Stress, peer: PeerStress | None) -> None:
             for each in stress.conditions
         ]
         st.dataframe(rows, hide_index=True, alt="Accuracy and stated confidence under each condition")
+
+
+def _photographs(report: PhotographStress) -> None:
+    st.subheader("And from photo to answer?")
+    st.write(
+        f"{report.data.count:,} faces, each in a photo and only {report.data.side} pixels wide with hair and chin. "
+        "Here the photo is damaged, and the face must still be found in it. Each row is the middle one of five "
+        "strengths. Where an answer is not called reliable, the first page says why. Last, how many of "
+        f"{report.data.real} faces in real photos are found: those are larger, and have heads, which help to find them."
+    )
+    rows = [{"condition": "as they are"} | _photograph_shares(report.clean)]
+    rows += [
+        {"condition": f"{each.name}, {each.middle.strength:g} {each.unit}"} | _photograph_shares(each.middle)
+        for each in report.conditions
+    ]
+    st.dataframe(rows, hide_index=True, alt="Faces found and read rightly in damaged photos")
+
+
+def _photograph_shares(cell: PhotographCell) -> dict[str, str]:
+    return {
+        "found": _percent(cell.found),
+        "accuracy": _percent(cell.accuracy),
+        "stated confidence": _percent(cell.confidence),
+        "called reliable": _percent(cell.reliable),
+        "accuracy of these": _percent(cell.reliable_accuracy),
+        "real faces found": f"{cell.real_found}",
+    }
 
 
 def _percent(share: float | None) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from client.report import load_compression, load_peer_stress, load_report, load_stress
+from client.report import load_compression, load_peer_stress, load_photograph_stress, load_report, load_stress
 from client.results import EMOTIONS
 from client.settings import Settings
 from tests.conftest import photo_bytes
@@ -22,13 +22,18 @@ def test_performance_shows_the_committed_reports(page: AppTest) -> None:
     assert shown["Accuracy"] == f"{report.accuracy:.1%}"
     assert set(shown) == {"Accuracy", "Precision", "Recall", "F1"}
     assert len(page.get("vega_lite_chart")) == 6
-    classes, conditions, networks = (table.value for table in page.dataframe)
+    classes, conditions, photographs, networks = (table.value for table in page.dataframe)
     assert set(classes["emotion"]) == set(EMOTIONS)
     stress, peer = load_stress(Settings().reports), load_peer_stress(Settings().reports)
     assert stress is not None and peer is not None
     assert list(conditions["condition"]) == [each.name for each in stress.conditions]
     assert list(conditions["fer"]) == [f"{row[2]:.1%}" for row in peer.conditions.values()]
     assert f"{stress.middle.accuracy:.1%} of them on average" in texts(page)
+    whole = load_photograph_stress(Settings().reports)
+    assert whole is not None
+    assert list(photographs["found"]) == [
+        f"{each.found:.1%}" for each in (whole.clean, *(row.middle for row in whole.conditions))
+    ]
     assert f"{compression.shipped} (served)" in set(networks["network"])
 
 

@@ -14,7 +14,7 @@ from emotion.classifier import OnnxClassifier
 from tests.conftest import MODEL, ROOT
 from training import version
 from training.audit_table import table
-from training.model_card import model_card
+from training.model_card import REPORTS, model_card
 
 STALE = "`make version` writes it anew"
 
@@ -48,7 +48,7 @@ def test_a_place_that_lost_its_version_is_noticed(monkeypatch: pytest.MonkeyPatc
 
 
 def test_the_network_of_another_version_computes_the_same(tmp_path: Path, grey_faces: np.ndarray) -> None:
-    for name in ("emotion.onnx", "report.json", "compression.json", "stress.json", "audit.json"):
+    for name in ("emotion.onnx", *REPORTS):
         shutil.copy(MODEL.with_name(name), tmp_path)
     assert version.rename_model(tmp_path, "98.7.6")
     renamed, served = OnnxClassifier(tmp_path / "emotion.onnx"), OnnxClassifier(MODEL)
