@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -126,18 +126,26 @@ class StressCell(Clean):
     strength: float
 
 
-class Condition(_Part):
-    """A way to damage faces, at five strengths from the weakest to the strongest; `trained`: training knows it."""
+Cell = TypeVar("Cell", bound=_Part)
+
+
+class _Strengths(_Part, Generic[Cell]):
+    """A way to damage pictures, at five strengths from the weakest to the strongest."""
 
     name: str
     unit: str
-    trained: bool
-    cells: tuple[StressCell, ...]
+    cells: tuple[Cell, ...]
 
     @property
-    def middle(self) -> StressCell:
+    def middle(self) -> Cell:
         """The cell of the middle strength."""
         return self.cells[len(self.cells) // 2]
+
+
+class Condition(_Strengths[StressCell]):
+    """A way to damage faces; `trained`: training knows it."""
+
+    trained: bool
 
 
 class MiddleScores(_Part):
@@ -193,17 +201,8 @@ class PhotographCell(_Part):
     strength: float | None = None
 
 
-class PhotographCondition(_Part):
-    """A way to damage photographs, at five strengths from the weakest to the strongest."""
-
-    name: str
-    unit: str
-    cells: tuple[PhotographCell, ...]
-
-    @property
-    def middle(self) -> PhotographCell:
-        """The cell of the middle strength."""
-        return self.cells[len(self.cells) // 2]
+class PhotographCondition(_Strengths[PhotographCell]):
+    """A way to damage photographs."""
 
 
 class PhotographData(StressData):

@@ -5,8 +5,8 @@
 
 The average of a network and of its successor, which was trained on with damaged faces, keeps the accuracy of the first
 on clean faces and most of the second's on damaged ones (Wortsman et al. 2022, "Robust fine-tuning of zero-shot
-models"). If the successor began with it widened, it is widened in the same way first. The statistics of batch
-normalization and the temperature are computed anew. `training.stress` can compare several shares.
+models"). The statistics of batch normalization and the temperature are computed anew. `training.stress` can
+compare several shares.
 """
 
 import argparse
@@ -23,10 +23,8 @@ from training.corruption import half_damaged
 from training.data import DataError, Split, load_fingerprints, load_splits, save_fingerprints
 from training.duplicates import without_copies
 from training.merging import blended, settle
-from training.network import EmotionNetwork, FaceNetwork
 from training.scoring import fit_offsets, fit_temperature, predict_logits
 from training.train import KEPT
-from training.widening import widen
 
 BATCH = 128
 """Faces in a batch when `training.merging.settle` computes the average's statistics."""
@@ -61,8 +59,7 @@ def average(
     if not all(share > 0 for share in shares.values()) or not math.isclose(sum(shares.values()), 1, abs_tol=1e-6):
         raise ValueError(f"the shares are {list(shares.values())}; each is above 0, and together they are 1")
     first, *others = parts
-    networks = _of_one_shape(parts)
-    network = blended(networks[first], [(networks[path], shares[path]) for path in others])
+    network = blended(parts[first].network, [(parts[path].network, shares[path]) for path in others])
     settle(network, torch.from_numpy(training.images).unsqueeze(1), BATCH)
     network.eval()
     logits = predict_logits(network, validation.images)
@@ -95,19 +92,6 @@ def balanced(artifact: Artifact, validation: Split, strength: float) -> Artifact
     temperature = fit_temperature(predict_logits(network, validation.images), labels)
     training = artifact.training | {"balance": strength}
     return replace(artifact, network=network, temperature=temperature, training=training)
-
-
-def _of_one_shape(parts: dict[Path, Artifact]) -> dict[Path, FaceNetwork]:
-    """The networks of `parts`; where one began with another part widened, that one is widened in the same way."""
-    networks = {path: part.network for path, part in parts.items()}
-    for part in parts.values():
-        recipe = part.training.get("recipe") or {}
-        start = recipe.get("start") or {}
-        for path, network in networks.items():
-            if start.get("widths") and _name(path) == start["network"] and isinstance(network, EmotionNetwork):
-                generator = torch.Generator().manual_seed(recipe["seed"])
-                networks[path] = widen(network, tuple(start["widths"]), generator)
-    return networks
 
 
 def _name(path: Path) -> str:

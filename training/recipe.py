@@ -115,20 +115,11 @@ class VotesRecipe(_Section):
 
 
 class StartRecipe(_Section):
-    """Begin with a trained network, as it is, widened or pruned."""
+    """Begin with a trained network, whole or pruned."""
 
     network: str = Field(description="its artifact, as a path inside the folder of runs or model_store/weights")
-    widths: tuple[int, ...] | None = Field(
-        default=None, min_length=1, description="channels of each stage; see `training.widening`"
-    )
     prune: float = Field(default=0, ge=0, lt=1, description="share of all channels that is removed first")
     round_to: int = Field(default=1, ge=1, description="channels of a pruned convolution stay a multiple of this")
-
-    @model_validator(mode="after")
-    def _one_of_them(self) -> "StartRecipe":
-        if self.widths and self.prune:
-            raise ValueError("a network is widened or pruned, not both at once; use two recipes")
-        return self
 
 
 class Recipe(_Section):

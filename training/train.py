@@ -43,7 +43,6 @@ from training.recipe import Recipe, RecipeError, StartRecipe, load_recipe
 from training.scoring import fit_temperature, predict_logits
 from training.targets import label_targets, soft_cross_entropy
 from training.third_party import VerificationError
-from training.widening import widen
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -316,17 +315,12 @@ class Run:
         begun = load_built_on(runs, recipe.network)
         self.origins = {recipe.network: begun.training}
         self.inherited = load_fingerprints(built_on(runs, recipe.network).with_name("fingerprints.npy"))
-        if not recipe.widths and not recipe.prune:
+        if not recipe.prune:
             return begun.network
         if not isinstance(begun.network, EmotionNetwork):
-            raise RecipeError(f"start.network: {recipe.network} has no stages to widen or prune")
-        # A resumed run must come to the shape of its checkpoint, so it draws what the first one drew.
+            raise RecipeError(f"start.network: {recipe.network} has no stages to prune")
+        # Always rank on the same faces: a resumed run must prune to the shape of its checkpoint.
         generator = torch.Generator().manual_seed(self.recipe.seed)
-        if recipe.widths:
-            try:
-                return widen(begun.network, recipe.widths, generator)
-            except ValueError as error:
-                raise RecipeError(f"start.widths: {error}") from error
         sample = torch.randperm(len(self.training), generator=generator)[:RANKING_FACES]
         faces, targets = (each.cpu()[sample] for each in (self.images, self.targets[0]))
         return prune(begun.network, recipe.prune, recipe.round_to, faces, targets)

@@ -9,7 +9,7 @@ from tests.unit.tiny_run import CPU, tiny_recipe
 from training.artifact import Artifact, load_artifact
 from training.average import average, balanced
 from training.data import Split
-from training.recipe import NetworkRecipe, StartRecipe
+from training.recipe import NetworkRecipe
 from training.train import train
 
 
@@ -35,23 +35,6 @@ def test_an_average_has_its_parts_weights_and_statistics_of_its_own(handful: Spl
     assert artifact.version == "9.0.0"
     assert artifact.training["average"] == {"first/emotion.pt": 0.75, "second/emotion.pt": 0.25}
     assert artifact.training["recipe"]["name"] == "tiny"
-
-
-def test_a_widened_run_is_averaged_with_what_it_began_with(handful: Split, tmp_path: Path) -> None:
-    """At a learning rate of nearly nothing both halves of the average are one network."""
-    narrow = trained(handful, tmp_path / "narrow", width=16)
-    recipe = tiny_recipe(epochs=1, peak_learning_rate=1e-9).model_copy(
-        update={"network": None, "start": StartRecipe(network="narrow/emotion.pt", widths=(16, 24))}
-    )
-    wide = load_artifact(train(recipe, handful, handful, tmp_path / "wide", CPU))
-    ran, began = Path("wide/emotion.pt"), Path("narrow/emotion.pt")
-    for parts in ({ran: wide, began: narrow}, {began: narrow, ran: wide}):
-        weights = average(parts, {ran: 0.5, began: 0.5}, handful, handful, "1").network.state_dict()
-        for name, parameter in wide.network.named_parameters():
-            torch.testing.assert_close(weights[name], parameter.detach(), atol=1e-5, rtol=1e-4)
-    stranger = Path("other/emotion.pt")
-    with pytest.raises(ValueError, match=r"different shapes have no average: .*24.* and .*16"):
-        average({ran: wide, stranger: narrow}, {ran: 0.5, stranger: 0.5}, handful, handful, "1")
 
 
 def test_what_has_no_average_is_refused(handful: Split, tmp_path: Path) -> None:

@@ -58,11 +58,6 @@ def test_each_teacher_has_a_share_or_none_has() -> None:
         load_recipe(RECIPES / "vgg-small.toml", [*teaching, "distillation.shares=[1.0, 0.0]"])
 
 
-def test_a_network_is_not_widened_and_pruned_at_once() -> None:
-    with pytest.raises(RecipeError, match="widened or pruned"):
-        load_recipe(RECIPES / "served-pruned.toml", ["start.widths=[32, 128]"])
-
-
 def test_a_missing_recipe_lists_those_there_are() -> None:
     with pytest.raises(RecipeError, match="vgg-small"):
         load_recipe(RECIPES / "none.toml")

@@ -177,18 +177,6 @@ def test_votes_train_a_head_that_is_not_served(handful: Split, tmp_path: Path) -
         train(recipe, handful, handful, tmp_path / "without", CPU)
 
 
-def test_a_widened_network_goes_on_from_what_it_knows(handful: Split, tmp_path: Path) -> None:
-    train(tiny_recipe(), handful, handful, tmp_path / "whole", CPU)
-    start = StartRecipe(network="whole/emotion.pt", widths=(20, 64))
-    recipe = tiny_recipe(epochs=1, peak_learning_rate=1e-6).model_copy(update={"network": None, "start": start})
-    wide = load_artifact(train(recipe, handful, handful, tmp_path / "wide", CPU))
-    assert wide.network.config.stages == ((20, 20), (64, 64))
-    assert evaluate(wide, handful, trained_on=None)["accuracy"] == 1.0
-    narrower = recipe.model_copy(update={"start": StartRecipe(network="whole/emotion.pt", widths=(8, 64))})
-    with pytest.raises(RecipeError, match=r"start\.widths: cannot widen .*one to two times as wide"):
-        train(narrower, handful, handful, tmp_path / "narrow", CPU)
-
-
 def test_a_pruned_network_is_smaller_and_learns_again(handful: Split, tmp_path: Path) -> None:
     train(tiny_recipe(), handful, handful, tmp_path / "whole", CPU)
     start = StartRecipe(network="whole/emotion.pt", prune=0.3, round_to=4)
