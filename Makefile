@@ -13,7 +13,7 @@ STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar wheel version train compress release reports evaluate audit stress stress-peer pipeline framing \
+.PHONY: run test serve mar wheel version train compress release reports evaluate audit stress limits stress-peer pipeline framing \
 	bench bench-bulk bench-peers bench-client bench-capacity bench-autoscaling drill sbom audit-dependencies image \
 	image-test cluster-test openapi \
 	lint policy lock clean
@@ -103,7 +103,7 @@ release: $(BIN)/.installed
 reports: $(BIN)/.installed model_store/emotion.mar
 	$(need-data)
 	$(BIN)/python -m training.evaluate --data $(DATA) --split validation --out model_store/report.json
-	$(BIN)/python -m training.stress --data $(DATA) --faces 1000
+	$(BIN)/python -m training.stress --data $(DATA)
 	$(BIN)/python -m training.stress_photographs --data $(DATA)
 	$(BIN)/python -m training.audit --data $(DATA) --out model_store/audit.json
 	$(BIN)/python -m training.model_card
@@ -122,12 +122,17 @@ audit: $(BIN)/.installed model_store/emotion.mar
 
 # Accuracy and confidence under noise, blur, compression, bad light and occlusion: stress.json, STRESS.md, stress.png;
 # and the same with whole photographs: stress-photographs.json, STRESS-PHOTOGRAPHS.md.
-# MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; OPTIONS="--faces 1000" is a quick look at
-# faces. The photographs are 300, which takes a quarter of an hour on one core.
+# MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; OPTIONS="--faces 50" is a quick look.
+# Without it there are 1,000 faces, the peer's, and 300 photographs, which take a quarter of an hour on one core.
 stress: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.stress --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
-	$(BIN)/python -m training.stress_photographs --data $(DATA) --model $(MODEL) --out $(STRESS_OUT)
+	$(BIN)/python -m training.stress_photographs --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
+
+# The constants of emotion.quality.LIMITS.
+limits: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.limits --data $(DATA) --model $(MODEL)
 
 # The peer under the same damage, in an environment of its own, with as little of what `fer` asks for as its network
 # needs: stress-fer.json, which `make stress` reads.

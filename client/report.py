@@ -121,9 +121,10 @@ class Clean(_Part):
 
 
 class StressCell(Clean):
-    """The same at one strength of a condition."""
+    """The same at one strength of a condition, and the share of the faces that are called not reliable."""
 
     strength: float
+    unreliable: float
 
 
 Cell = TypeVar("Cell", bound=_Part)
@@ -157,6 +158,27 @@ class MiddleScores(_Part):
     worst_overconfidence: float
 
 
+class Missed(_Part):
+    """Damage that brings accuracy below the bound while too few faces are marked."""
+
+    name: str
+    strength: float
+    unreliable: float
+
+
+class Limits(_Part):
+    """Whether faces that are read badly are called unreliable: `failing` of `cells` are, all but `missed` rightly."""
+
+    cells: int
+    failing: int
+    missed: tuple[Missed, ...]
+
+    @property
+    def caught(self) -> int:
+        """In how many cells enough faces are marked."""
+        return self.failing - len(self.missed)
+
+
 class StressData(Data):
     """Which faces were damaged."""
 
@@ -170,6 +192,7 @@ class Stress(_Part):
     data: StressData
     clean: Clean
     middle: MiddleScores
+    limits: Limits
     conditions: tuple[Condition, ...]
 
 
@@ -177,6 +200,7 @@ class PeerStress(_Part):
     """`stress-fer.json`: the accuracies of another library on the same faces, by condition, weakest first."""
 
     model: ModelName
+    data: StressData
     clean: float
     conditions: dict[str, tuple[float, ...]]
 

@@ -67,6 +67,11 @@ def count_of(faces: Sequence[Face]) -> str:
     return "1 face" if len(faces) == 1 else f"{len(faces)} faces, largest first"
 
 
+def _smaller(left_out: int) -> str:
+    """The faces beyond the ones shown, and the verb."""
+    return "1 smaller face was" if left_out == 1 else f"{left_out} smaller faces were"
+
+
 def of_answer(analysis: Analysis, photo: Photo) -> str:
     """What else there is to know of how the photo was read; "" if nothing."""
     remarks = []
@@ -77,7 +82,8 @@ def of_answer(analysis: Analysis, photo: Photo) -> str:
     if analysis.turned:
         remarks.append(f"The faces were read with the photo turned: {TURNS[analysis.turned]}.")
     if analysis.left_out:
-        remarks.append(f"{analysis.left_out} smaller faces were found and not read.")
+        why = ", as this service's policy has it" if analysis.policy else ""
+        remarks.append(f"{_smaller(analysis.left_out)} found and not shown{why}.")
     return " ".join(remarks)
 
 

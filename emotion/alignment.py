@@ -9,7 +9,7 @@ import dlib
 import numpy as np
 
 from emotion.detection import Detection
-from emotion.framing import FRAMING, Framing, Point, frame, tilt
+from emotion.framing import FRAMING, Framing, Point, frame, roll
 from emotion.labels import INPUT_SIZE
 from emotion.pyramid import Pyramid
 
@@ -34,9 +34,9 @@ class Landmarks:
     nose: Point
 
     @property
-    def tilt(self) -> float:
-        """Degrees by which the line between the eyes is turned clockwise, as seen; 0 if it is too steep to be true."""
-        return tilt(self.left_eye, self.right_eye)
+    def roll(self) -> float:
+        """See `emotion.framing.roll`."""
+        return roll(self.left_eye, self.right_eye)
 
 
 class Aligner:

@@ -37,10 +37,15 @@ class Square:
     tilt: float
 
 
+def roll(left_eye: Point, right_eye: Point) -> float:
+    """Degrees by which the line between the eyes is turned clockwise, as seen."""
+    return math.degrees(math.atan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0]))
+
+
 def tilt(left_eye: Point, right_eye: Point) -> float:
-    """Degrees by which the line between the eyes is turned clockwise, as seen; 0 if it exceeds `MAX_TILT`."""
-    angle = math.degrees(math.atan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0]))
-    return angle if abs(angle) <= MAX_TILT else 0.0
+    """Degrees by which a crop is turned to make the eyes level: `roll`, or 0 if it exceeds `MAX_TILT`."""
+    degrees = roll(left_eye, right_eye)
+    return degrees if abs(degrees) <= MAX_TILT else 0.0
 
 
 def frame(centre: Point, height: float, left_eye: Point, right_eye: Point, framing: Framing = FRAMING) -> Square:

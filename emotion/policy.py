@@ -48,12 +48,17 @@ def load(path: Path) -> Policy:
 
 def enforced(analysis: Analysis, policy: Policy) -> Analysis:
     """The answer as `policy` allows it: fewer faces, and emotions withheld."""
-    allowed = [face for face in analysis.faces if face.box.width >= policy.smallest_face]
+    allowed = [face for face in analysis.faces if _width(face) >= policy.smallest_face]
     if policy.most_faces is not None:
         allowed = allowed[: policy.most_faces]
     faces = tuple(_withheld(face, policy) for face in allowed)
     left_out = analysis.left_out + len(analysis.faces) - len(faces)
     return analysis.model_copy(update={"faces": faces, "left_out": left_out, "policy": policy})
+
+
+def _width(face: Face) -> float:
+    """Of the upright face; the box of a photo that lies on its side has the face's height across."""
+    return face.quality.size if face.quality else face.box.width
 
 
 def _withheld(face: Face, policy: Policy) -> Face:

@@ -147,12 +147,6 @@ def _latency() -> list[Any]:
             "Includes requests that did not say when they began.",
         ),
         graph("As the page sees it", quantiles("emotion_client_latency_seconds", HERE), "s"),
-        graph(
-            "Live cameras and videos at the page",
-            [(f"sum(emotion_client_{each}{{{HERE}}})", each) for each in ("cameras", "videos")],
-            "short",
-            "Each frame, and each of a video's pictures, counts as a photo.",
-        ),
         graph("Work on one batch", quantiles("emotion_batch_seconds"), "s"),
         *(
             graph(f"Stage: {stage}", quantiles("emotion_stage_seconds", f'{PODS}, stage="{stage}"'), "s", width=4)
@@ -252,6 +246,12 @@ def _scale() -> list[Any]:
             ],
             "short",
         ),
+        graph(
+            "Live cameras and videos at the page",
+            [(f"sum(emotion_client_{each}{{{HERE}}})", each) for each in ("cameras", "videos")],
+            "short",
+            "Each frame, and each of a video's pictures, counts as a photo.",
+        ),
     ]
 
 
@@ -296,7 +296,7 @@ def _content() -> list[Any]:
                 )
             ],
             "percentunit",
-            "Of all faces found; one face may have several reasons. The row's other panels count the rest.",
+            "Of all faces found; one may have several reasons. Confidence and the mix of emotions are of the others.",
             width=12,
         ),
         graph(

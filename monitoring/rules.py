@@ -168,7 +168,7 @@ def _drift() -> list[Rule]:
         of = f"sum_over_time({faces}[{window}])"
         return f"clamp_min({of} / on (namespace) group_left () (sum by (namespace) ({of}) > 0), 0.001)"
 
-    def unread(window: str) -> str:
+    def not_relied_on(window: str) -> str:
         """For each reason, of all faces that were found; the other series are of those that are relied on."""
         of = f"sum_over_time({unreliable}[{window}])"
         return f"{of} / on (namespace) group_left () (sum_over_time({seen}[{window}]) > 0)"
@@ -186,10 +186,10 @@ def _drift() -> list[Rule]:
         record(seen, 'sum by (namespace) (rate(emotion_faces_per_image_sum{track=""}[5m]))'),
         record(unreliable, 'sum by (namespace, reason) (rate(emotion_faces_unreliable{track=""}[5m]))'),
         record("emotion:mix:share6h", share("6h")),
-        record("emotion:unreliable:share6h", unread("6h")),
+        record("emotion:unreliable:share6h", not_relied_on("6h")),
         first("emotion:mix:first_week", share("7d"), faces),
         first("emotion:confidence:first_week", mean("7d"), faces),
-        first("emotion:unreliable:first_week", unread("7d"), unreliable, "namespace, reason"),
+        first("emotion:unreliable:first_week", not_relied_on("7d"), unreliable, "namespace, reason"),
         record(
             "emotion:mix:psi6h",
             "sum by (namespace) ((emotion:mix:share6h - on (namespace, emotion) group_left () emotion:mix:first_week)"
@@ -324,7 +324,7 @@ def _alerts() -> list[Rule]:
             "EmotionUnreliableDrift",
             f"emotion:unreliable:shift6h > {UNRELIABLE_SHIFT}",
             "info",
-            "of all faces, {{ $value | humanizePercentage }} more than in the first week are not relied on:"
+            "{{ $value | humanizePercentage }} of all faces have become unreliable since the first week:"
             " {{ $labels.reason }}",
             wait="30m",
         ),

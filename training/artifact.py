@@ -70,14 +70,16 @@ class Artifact:
 def save_artifact(artifact: Artifact, path: Path, precision: torch.dtype = torch.float32) -> None:
     """Write `artifact` to `path`, whole or not at all, its weights in `precision`.
 
-    Raises `ValueError` where a weight is too large for that.
+    Raises `ValueError` where a weight is too large for that, or not a number.
     """
     weights = {
         name: tensor.cpu().to(precision) if tensor.is_floating_point() else tensor.cpu()
         for name, tensor in artifact.network.state_dict().items()
     }
-    if large := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
-        raise ValueError(f"{', '.join(large)}: not finite in {precision}; keep this network in fp32")
+    if bad := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
+        diverged = not all(artifact.network.state_dict()[name].isfinite().all() for name in bad)
+        why = "; the run diverged" if diverged else f" in {precision}; keep this network in fp32"
+        raise ValueError(f"{', '.join(bad)}: not finite{why}")
     content = {
         "format": FORMAT,
         "name": artifact.name,

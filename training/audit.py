@@ -204,7 +204,7 @@ def _mean(_members: np.ndarray, _same: np.ndarray, values: np.ndarray) -> float:
 
 
 def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="a FER-2013 file, or a CSV of paths")
     parser.add_argument("--split", choices=tuple(SPLITS), default="validation")
     parser.add_argument("--grouped", action="store_true", help="the data is a CSV with columns of groups")

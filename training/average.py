@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from emotion.labels import LABELS
 from training.artifact import Artifact, load_artifact, save_artifact
 from training.corruption import half_damaged
 from training.data import DataError, Split, load_fingerprints, load_splits, save_fingerprints
@@ -68,7 +69,8 @@ def average(
         temperature=fit_temperature(logits, torch.from_numpy(validation.labels)),
         version=version,
         name=parts[first].name,
-        training=parts[first].training
+        # What balanced a part does not balance the average.
+        training={key: value for key, value in parts[first].training.items() if key not in {"balance", "offsets"}}
         | {
             "average": {_name(path): share for path, share in shares.items()},
             "parts": {_name(path): part.training for path, part in parts.items()},
@@ -90,7 +92,8 @@ def balanced(artifact: Artifact, validation: Split, strength: float) -> Artifact
     with torch.no_grad():
         network.head.bias.add_(offsets)
     temperature = fit_temperature(predict_logits(network, validation.images), labels)
-    training = artifact.training | {"balance": strength}
+    named = {label: round(float(offset), 3) for label, offset in zip(LABELS, offsets, strict=True)}
+    training = artifact.training | {"balance": strength, "offsets": named}
     return replace(artifact, network=network, temperature=temperature, training=training)
 
 

@@ -60,11 +60,12 @@ class Backbone(FaceNetwork):
     """The network, with random weights; `pretrained` has ImageNet's."""
 
     def __init__(self, config: BackboneConfig) -> None:
-        super().__init__(FEATURES, config.dropout)
+        super().__init__()
         self.config = config
         self.stem = _convolution(1, STEM, 3, stride=2)
         self.blocks = nn.Sequential(*_blocks(config.skipped))
         self.top = _convolution(STAGES[-1][-1], FEATURES, 1)
+        self.add_head(FEATURES, config.dropout)
 
     def embed(self, faces: torch.Tensor) -> torch.Tensor:
         """See `FaceNetwork.embed`."""

@@ -41,8 +41,13 @@ class Condition:
 
 def damaged(images: np.ndarray, condition: Condition, strength: float, seed: int) -> np.ndarray:
     """`images` uint8 `[N, 48, 48]` under `condition`; equal seeds give equal pictures."""
-    generator = np.random.default_rng([seed, zlib.crc32(condition.name.encode()), round(strength * 1000)])
-    return np.stack([condition.damage(image, float(strength), generator) for image in images])
+    generator = generator_of(condition.name, strength, seed)
+    return np.stack([condition.damage(image, strength, generator) for image in images])
+
+
+def generator_of(name: str, strength: float, seed: int) -> np.random.Generator:
+    """What draws the damage of the condition `name`; another one for each strength."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), round(strength * 1000)])
 
 
 def _gaussian_noise(face: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
@@ -99,7 +104,7 @@ def _low_light(face: np.ndarray, light: float, generator: np.random.Generator) -
 
 
 def _overexposure(face: np.ndarray, factor: float, _generator: np.random.Generator) -> np.ndarray:
-    return covers.picture(face * factor)
+    return covers.picture(face * float(factor))  # times an int, uint8 would wrap around
 
 
 def _contrast(face: np.ndarray, factor: float, _generator: np.random.Generator) -> np.ndarray:
@@ -162,7 +167,8 @@ CONDITIONS = (
     Condition("cast shadow", "of the light", (0.7, 0.5, 0.35, 0.2, 0.1), _shadow),
     Condition("rotation", "degrees", (5, 10, 15, 20, 30), _rotation),
     Condition("off centre", "pixels", (2, 4, 6, 8, 11), _off_centre),
-    Condition("loose crop", "times the frame", (1.1, 1.2, 1.35, 1.5, 1.75), _loose_crop),
+    # Training's crops are at most 1.04 of the frame.
+    Condition("loose crop", "times the frame", (1.1, 1.2, 1.35, 1.5, 1.75), _loose_crop, trained=False),
     Condition("perspective", "of the side", (0.1, 0.2, 0.3, 0.4, 0.5), _perspective, trained=False),
     Condition("sunglasses", "times the lens", (0.6, 0.75, 0.9, 1.05, 1.25), covers.sunglasses),
     Condition("mask", "height of its edge", (0.75, 0.7, 0.64, 0.58, 0.52), covers.mask),

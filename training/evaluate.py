@@ -24,6 +24,7 @@ import torch
 from emotion.classifier import Classifier, softmax
 from emotion.labels import LABELS
 from training.artifact import load_classifier
+from training.corruption import half_damaged
 from training.data import SPLITS, DataError, Split, fingerprints, load_fingerprints, load_splits
 from training.labelled_images import is_path_list, load_folder, load_path_list
 from training.plots import write_plots
@@ -95,7 +96,9 @@ def evaluate(
         "views_per_face": len(logits),
         "temperature": classifier.temperature,
         **score(probabilities, split.labels),
-        "ece_cross_fitted": cross_fitted_calibration_error(logits, split.labels),
+        "ece_cross_fitted": cross_fitted_calibration_error(
+            logits, classify(classifier, half_damaged(split.images)), split.labels
+        ),
         "ece_by_chance": calibration_error_by_chance(probabilities),
         "reliability": reliability(probabilities, split.labels),
         "coverage": coverage(probabilities, split.labels),
@@ -170,12 +173,13 @@ def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray) ->
     return gaps / len(labels)
 
 
-def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray) -> float | None:
+def cross_fitted_calibration_error(logits: list[np.ndarray], fitted_on: np.ndarray, labels: np.ndarray) -> float | None:
     """The calibration error of probabilities whose temperature was fitted on other faces of the same split.
 
     The split is cut into `FOLDS`; each fold is scored with the temperature fitted on the other ones. On the split that
     calibrated the model, this says what a temperature is worth on faces it has not seen. `logits`: `[N, 7]` each,
-    one for every view. None where there are fewer faces than folds.
+    one for every view; `fitted_on`: those of the same faces as the served temperature is fitted on them, every second
+    one damaged. None where there are fewer faces than folds.
     """
     if len(labels) < FOLDS:
         return None
@@ -183,7 +187,7 @@ def cross_fitted_calibration_error(logits: list[np.ndarray], labels: np.ndarray)
     probabilities = np.empty(logits[0].shape)
     for each in range(FOLDS):
         held_out = fold == each
-        temperature = fit_temperature(torch.from_numpy(logits[0][~held_out]), torch.from_numpy(labels[~held_out]))
+        temperature = fit_temperature(torch.from_numpy(fitted_on[~held_out]), torch.from_numpy(labels[~held_out]))
         probabilities[held_out] = np.mean([softmax(view[held_out], temperature) for view in logits], axis=0)
     return rounded(expected_calibration_error(probabilities, labels))
 

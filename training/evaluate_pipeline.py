@@ -7,7 +7,7 @@ Each face is enlarged four times, placed on a grey canvas of 640×480, and encod
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from emotion.detection import Detection
 from emotion.labels import LABELS
 from emotion.pipeline import Face, Pipeline, Result
 from training import third_party
@@ -55,12 +56,17 @@ def faces_through_pipeline(pipeline: Pipeline, images: np.ndarray) -> list[Face 
     return read_largest(pipeline, (place_on_canvas(face)[0] for face in images), len(images))
 
 
-def read_largest(pipeline: Pipeline, photos: Iterable[np.ndarray], count: int) -> list[Face | None]:
-    """What the pipeline says of the largest face in each of `count` photos, BGR uint8; None where it found none."""
+def read_largest(
+    pipeline: Pipeline, photos: Iterable[np.ndarray], count: int, wanted: Callable[[Detection], bool] | None = None
+) -> list[Face | None]:
+    """What the pipeline says of the largest face in each of `count` photos, BGR uint8; None where it found none.
+
+    `wanted`: whether a box may be that face; without it, any may.
+    """
     files = (encoded(photo) for photo in photos)
     faces: list[Face | None] = []
     for _ in tqdm(range(0, count, BATCH), unit="batch", leave=False, disable=None):
-        faces += [_largest(result) for result in pipeline(list(islice(files, BATCH)))]
+        faces += [_largest(result, wanted) for result in pipeline(list(islice(files, BATCH)))]
     return faces
 
 
@@ -69,10 +75,10 @@ def encoded(photo: np.ndarray) -> bytes:
     return cv2.imencode(".png", photo, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
 
 
-def _largest(result: Result | Exception) -> Face | None:
+def _largest(result: Result | Exception, wanted: Callable[[Detection], bool] | None) -> Face | None:
     if isinstance(result, Exception):
         raise result
-    return result.faces[0] if result.faces else None
+    return next((face for face in result.faces if wanted is None or wanted(face.detection)), None)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Where the served network stops being reliable: the constants of `emotion.quality.LIMITS`, and what they catch.
+"""Where the served network stops being reliable: the constants of `emotion.quality.LIMITS`.
 
-    python -m training.limits --data fer2013.csv.gz
+    make limits DATA=fer2013.csv.gz
 
 For each quantity that is measured of a crop, held-out faces are damaged as `training.conditions` does in the ways that
 move this quantity, in all strengths. The limit is the mildest that marks `CAUGHT` of the faces in each of these cells
-in which accuracy is below `FLOOR`; the share of undamaged faces that it marks stands beside it. The second table says
-which share of the faces is marked in each condition and strength, and the last line where that is too small.
+in which accuracy is below `FLOOR`; the share of undamaged faces that it marks stands beside it. What the limits in use
+catch stands in the stress report (`training.stress`).
 
 Tried and left out: steps between JPEG's blocks mark all faces of quality 7 while the blocks are parallel to the crop's
 sides, and 16 % once the face is levelled by two degrees. A frame that repeats its border gives away our loose crops,
@@ -23,24 +23,14 @@ import torch
 from tqdm import tqdm
 
 from emotion.classifier import Classifier
-from emotion.quality import LIMITS, measure_crop
+from emotion.quality import LIMITS
 from training.artifact import load_classifier
 from training.conditions import CONDITIONS, damaged
 from training.data import DataError, some_faces
 from training.evaluate import load_faces
+from training.reliability import CAUGHT, FLOOR, LOW_IS_BAD, MEASURED, measured
 from training.scoring import classify
 from training.stress import SEED
-
-FLOOR = 0.6
-"""Accuracy below which an answer is not reliable: two in five are wrong."""
-
-CAUGHT = 0.9
-"""Share of the faces that are marked unreliable where accuracy is below that."""
-
-MEASURED = ("sharpness", "noise", "brightness", "contrast", "clipped")
-"""What `measure_crop` measures, in its order."""
-
-LOW_IS_BAD = ("sharpness", "brightness", "contrast")
 
 MOVED_BY = {
     "sharpness": ("Gaussian blur", "defocus", "motion blur", "few pixels"),
@@ -49,7 +39,7 @@ MOVED_BY = {
     "contrast": ("low contrast",),
     "clipped": ("overexposure",),
 }
-"""The conditions that move each quantity, by their names."""
+"""The conditions of `training.conditions` that move each quantity, by their names."""
 
 
 def main() -> None:
@@ -60,16 +50,17 @@ def main() -> None:
     except (DataError, FileNotFoundError, ValueError) as error:
         sys.exit(f"error: {error}")
     clean = _seen(classifier, split.images, split.labels)
+    moving = [each for each in CONDITIONS if any(each.name in names for names in MOVED_BY.values())]
     seen = {
         (condition.name, strength): _seen(classifier, damaged(split.images, condition, strength, SEED), split.labels)
-        for condition in tqdm(CONDITIONS, unit="condition", disable=None)
+        for condition in tqdm(moving, unit="condition", disable=None)
         for strength in condition.strengths
     }
     for column, name in enumerate(MEASURED):
         low_is_bad = name in LOW_IS_BAD
         failing = [
-            measured[:, column]
-            for (condition, _), (measured, right) in seen.items()
+            quantities[:, column]
+            for (condition, _), (quantities, right) in seen.items()
             if condition in MOVED_BY[name] and right.mean() < FLOOR
         ]
         print(f"{name:12}now {getattr(LIMITS, name):8.3f}", end="")
@@ -79,14 +70,6 @@ def main() -> None:
             false = np.mean(undamaged < found if low_is_bad else undamaged > found)
             print(f"   better {found:8.3f}, which marks {false:.1%} of undamaged faces", end="")
         print()
-    print("\naccuracy, and share marked unreliable, in %")
-    print(f"{'as they are':16}{_cell(clean)}")
-    for condition in CONDITIONS:
-        cells = "".join(_cell(seen[condition.name, strength]) for strength in condition.strengths)
-        print(f"{condition.name:16}{cells}")
-    outside = {key: marked(part[0]).mean() for key, part in seen.items() if part[1].mean() < FLOOR}
-    missed = [f"{name} {strength:g} ({share:.0%})" for (name, strength), share in outside.items() if share < CAUGHT]
-    print(f"\naccuracy below {FLOOR:.0%} in {len(outside)} cells; fewer than {CAUGHT:.0%} marked: {', '.join(missed)}")
 
 
 def limit(failing: Sequence[np.ndarray], *, low_is_bad: bool) -> float:
@@ -95,24 +78,9 @@ def limit(failing: Sequence[np.ndarray], *, low_is_bad: bool) -> float:
     return float(max(bounds) if low_is_bad else min(bounds))
 
 
-def marked(measured: np.ndarray) -> np.ndarray:
-    """Which faces are beyond a limit, bool `[N]`, by what is measured of them, float `[N, 5]`."""
-    beyond = np.zeros(len(measured), dtype=bool)
-    for values, name in zip(measured.T, MEASURED, strict=True):
-        bound = getattr(LIMITS, name)
-        beyond |= values < bound if name in LOW_IS_BAD else values > bound
-    return beyond
-
-
 def _seen(classifier: Classifier, images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of faces uint8 `[N, 48, 48]`: what is measured, float `[N, 5]`, and which answers are right, bool `[N]`."""
-    measured = np.array([measure_crop(image) for image in images])
-    return measured, classify(classifier, images).argmax(axis=1) == labels
-
-
-def _cell(part: tuple[np.ndarray, np.ndarray]) -> str:
-    measured, correct = part
-    return f"{100 * correct.mean():8.1f} ({100 * marked(measured).mean():3.0f})"
+    return measured(images), classify(classifier, images).argmax(axis=1) == labels
 
 
 def _parse_arguments() -> argparse.Namespace:

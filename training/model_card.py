@@ -2,7 +2,7 @@
 
     python -m training.model_card
 
-The words come from `model_card.md.in`, the numbers from `report.json`, `compression.json` and the model file itself.
+The words come from `model_card.md.in`, the numbers from `REPORTS` and the model file itself.
 Sections after Mitchell et al. 2019, "Model Cards for Model Reporting".
 """
 
@@ -17,12 +17,11 @@ import onnx
 
 from training.audit_table import found, gaps, markdown
 from training.conditions import MIDDLE
+from training.reliability import CAUGHT, FEWEST, FLOOR
+from training.stress import SHOWN
 from training.stress_photographs import summary
 
 MODEL_STORE = Path(__file__).resolve().parent.parent / "model_store"
-LITE_TEACHER = "lite0"
-"""With this, names of the teachers begin that `training.backbone` made."""
-
 WORDS = Path(__file__).with_name("model_card.md.in")
 
 REPORTS = ("report.json", "compression.json", "stress.json", "stress-photographs.json", "audit.json")
@@ -56,7 +55,7 @@ def model_card(folder: Path) -> str:
         trained=_trained(recipe, training["epochs"]),
         images=f"{training['images']:,}",
         temperature=f"{report['temperature']:.3f}",
-        votes=_votes(recipe),
+        learnt_from=_learnt_from(training),
         began=_began(training),
         data=report["data"]["name"],
         count=f"{report['count']:,}",
@@ -64,6 +63,7 @@ def model_card(folder: Path) -> str:
         classes=_classes(report),
         coverage=_coverage(report),
         stressed=_stressed(stress),
+        reliable=_reliable(stress),
         photographs=summary(photographs),
         audited=_audited(audit),
         compression=_compression(compression),
@@ -88,33 +88,58 @@ def _trained(recipe: dict[str, Any], epochs: int) -> str:
     return f"{epochs} epochs with AdamW and cross-entropy; teachers: {teachers}"
 
 
-def _votes(recipe: dict[str, Any]) -> str:
-    """What FER+ has to do with the network, and ImageNet, in words."""
-    if recipe.get("votes"):
-        said = "The ten FER+ votes of each face (Barsoum et al. 2016) trained a second head, which is not served."
-    else:
-        said = "FER+ votes were not used for this network; they may have trained its teachers."
-    if any(name.startswith(LITE_TEACHER) for name in (recipe.get("distillation") or {}).get("teachers", ())):
-        said += " One of its teachers began with the weights that EfficientNet-Lite0 has from ImageNet."
-    return said
+def _learnt_from(training: dict[str, Any]) -> str:
+    """What FER+ and ImageNet have to do with the network, in words."""
+    own = [part["recipe"] for part in _built_on(training, ("parts", "origins"))]
+    everything = list(_built_on(training, ("parts", "origins", "teachers")))
+    taught = [part["recipe"] for part in everything]
+    said = []
+    if any(recipe.get("votes") for recipe in own):
+        said.append("The ten FER+ votes of each face (Barsoum et al. 2016) trained a second head, which is not served.")
+    elif any(recipe.get("votes") for recipe in taught):
+        said.append("FER+ votes (Barsoum et al. 2016) trained its teachers.")
+    if any(recipe.get("backbone") for recipe in own):
+        said.append("It began with the weights that EfficientNet-Lite0 has from ImageNet.")
+    elif any(recipe.get("backbone") for recipe in taught):
+        said.append("One of its teachers began with the weights that EfficientNet-Lite0 has from ImageNet.")
+    for part in everything:
+        epochs, planned = part.get("epochs"), (part["recipe"].get("optimization") or {}).get("epochs")
+        if epochs and planned and epochs < planned:
+            said.append(f"The run of `{part['recipe']['name']}` was stopped after {epochs} of {planned} epochs.")
+    return textwrap.fill(" ".join(dict.fromkeys(said)), width=120, break_on_hyphens=False)
+
+
+def _built_on(training: dict[str, Any], ways: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """What is known of a network's training, and of those it was built on in `ways`, and so on.
+
+    `training`: as `training.average` or a run writes it, or `training.recovery`, which keeps it under `origin`.
+    """
+    training = training.get("origin", training)
+    yield training
+    for way in ways:
+        for part in training.get(way, {}).values():
+            yield from _built_on(part, ways)
 
 
 def _began(training: dict[str, Any]) -> str:
     """With which weights the training began, in words."""
     made = list(_made_of("The network", training))
     if not made:
-        return "The weights began at random."
+        return "" if training["recipe"].get("backbone") else "The weights began at random."
     sentences = [f"{name} began as {_average(shares)}." for name, shares in made]
     if any(len(shares) > 1 for _, shares in made):
         sentences.append(
             "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this model a "
             "little."
         )
-    if training.get("balance"):
-        sentences.append(
-            f"Offsets (`training.scoring.fit_offsets`) let it name each emotion more nearly as often as PublicTest's "
-            f"labels do, {training['balance']:.0%} of the way, which gives fear and disgust recall."
-        )
+    for part in _built_on(training, ("parts", "origins")):
+        if part.get("balance"):
+            offsets = ", ".join(f"{name} {value:+.2f}" for name, value in part["offsets"].items())
+            sentences.append(
+                f"Then {part['balance']:.0%} of the offsets were added that make it name each emotion as often as "
+                f"PublicTest's labels do ({offsets}; `training.scoring.fit_offsets`); they are fitted on the faces it "
+                "is scored on."
+            )
     return textwrap.fill(" ".join(dict.fromkeys(sentences)), width=120, break_on_hyphens=False)
 
 
@@ -171,13 +196,11 @@ def _coverage(report: dict[str, Any]) -> str:
 def _stressed(report: dict[str, Any]) -> str:
     """What `training.stress` found at the middle strength of every condition, beside the peer if there is one."""
     peer, data = report["peer"], report["data"]
-    head = ["condition", "accuracy", "stated confidence"]
-    clean = report["clean"]
-    rows = [["as they are", f"{clean['accuracy']:.1%}", f"{clean['confidence']:.1%}"]]
+    head = ["condition", "accuracy", "macro-F1", "stated confidence", f"answered at {SHOWN:.0%}", "accuracy of these"]
+    rows = [_under("as they are", report["clean"])]
     for condition in report["conditions"]:
         cell = condition["cells"][MIDDLE]
-        title = f"{condition['name']}, {cell['strength']:g} {condition['unit']}"
-        rows.append([title, f"{cell['accuracy']:.1%}", f"{cell['confidence']:.1%}"])
+        rows.append(_under(f"{condition['name']}, {cell['strength']:g} {condition['unit']}", cell))
     if peer:
         head.append(f"{peer['model']['name']} {peer['model']['version']}")
         others = [peer["clean"], *(peer["conditions"][each["name"]][MIDDLE] for each in report["conditions"])]
@@ -185,8 +208,50 @@ def _stressed(report: dict[str, Any]) -> str:
     return (
         f"{data['count']:,} faces of {data['name']}, damaged in one way each, at the middle of five strengths; mean "
         f"accuracy {report['middle']['accuracy']:.1%}.\nAll strengths: `model_store/STRESS.md`.\n\n"
-        f"{markdown(head, rows)}"
+        "![Accuracy and stated confidence under each condition, from the weakest strength to the strongest]"
+        f"(stress.png)\n\n{markdown(head, rows)}"
     )
+
+
+def _under(title: str, cell: dict[str, Any]) -> list[str]:
+    abstaining = next(each for each in cell["abstaining"] if each["threshold"] == SHOWN)
+    return [
+        title,
+        f"{cell['accuracy']:.1%}",
+        f"{cell['macro_f1']:.3f}",
+        f"{cell['confidence']:.1%}",
+        f"{abstaining['answered']:.1%}",
+        f"{abstaining['accuracy']:.1%}",
+    ]
+
+
+def _reliable(report: dict[str, Any]) -> str:
+    """Which of the damaged faces are called unreliable, and how the others are read."""
+    limits = report["limits"]
+    head = ["condition", "marked unreliable", "accuracy on the others", "over-confidence on them, points"]
+    rows = [_relied_on("as they are", report["clean"])]
+    rows += [
+        _relied_on(f"{each['name']}, {each['cells'][-1]['strength']:g} {each['unit']}", each["cells"][-1])
+        for each in report["conditions"]
+    ]
+    missed = len(limits["missed"])
+    worst = limits["worst_overconfidence"]
+    said = (
+        f"`reliable` is false beyond the limits of `emotion.quality.LIMITS`. Accuracy is below {FLOOR:.0%} in "
+        f"{limits['failing']} of {limits['cells']} cells of the stress report; in {limits['failing'] - missed} of "
+        f"these at least {CAUGHT:.0%} of the faces are marked, in {missed} fewer: what covers a face, strong "
+        "compression and loose crops go unnoticed. On faces called reliable, stated confidence exceeds accuracy by "
+        f"{100 * worst['overconfidence']:.1f} points at worst ({worst['name']} {worst['strength']:g}). At the "
+        "strongest of five strengths:"
+    )
+    return f"{textwrap.fill(said, width=120, break_on_hyphens=False)}\n\n{markdown(head, rows)}"
+
+
+def _relied_on(name: str, cell: dict[str, Any]) -> list[str]:
+    others = cell["relied_on"]
+    if others["count"] < FEWEST:
+        return [name, f"{cell['unreliable']:.1%}", "–", "–"]
+    return [name, f"{cell['unreliable']:.1%}", f"{others['accuracy']:.1%}", f"{100 * others['overconfidence']:+.1f}"]
 
 
 def _audited(report: dict[str, Any]) -> str:

@@ -32,8 +32,8 @@ class FaceNetwork(nn.Module):
 
     config: Any
 
-    def __init__(self, features: int, dropout: float) -> None:
-        super().__init__()
+    def add_head(self, features: int, dropout: float) -> None:
+        """Dropout and the linear layer; last, as checkpoints of earlier versions have the parameters in this order."""
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(features, len(LABELS))
 
@@ -59,9 +59,10 @@ class EmotionNetwork(FaceNetwork):
     """
 
     def __init__(self, config: NetworkConfig) -> None:
-        super().__init__(config.stages[-1][-1], config.dropout)
+        super().__init__()
         self.config = config
         self.features = _stages(config)
+        self.add_head(config.stages[-1][-1], config.dropout)
 
     def embed(self, faces: torch.Tensor) -> torch.Tensor:
         """See `FaceNetwork.embed`."""

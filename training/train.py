@@ -72,7 +72,7 @@ def main() -> None:
     out = arguments.out or Path("runs") / recipe.name
     try:
         artifact = train(recipe, training, validation, out, execution)
-    except (RecipeError, VerificationError) as error:
+    except (VerificationError, ValueError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(f"stopped; the same command goes on after the last finished epoch, from {out}")
@@ -126,6 +126,7 @@ class Run:
         """See `train`; `runs` is the folder in which the artifacts the recipe builds on are looked for."""
         self.recipe, self.execution, self.device, self.epoch = recipe, execution, execution.device, 0
         self.origins: dict[str, dict[str, Any]] = {}
+        self.taught_by: dict[str, dict[str, Any]] = {}
         self.inherited: np.ndarray | None = None
         self.training = training
         self.images = torch.from_numpy(training.images).unsqueeze(1).to(self.device)
@@ -244,6 +245,7 @@ class Run:
                 "images": len(self.training),
                 "torch": str(torch.__version__),
                 "origins": self.origins,
+                "teachers": self.taught_by,
             },
         )
         save_artifact(artifact, path)
@@ -294,8 +296,9 @@ class Run:
         distillation = self.recipe.distillation
         if distillation is None:
             return None
-        artifacts = [load_built_on(runs, name) for name in distillation.teachers]
-        teachers = Teachers(artifacts, distillation.temperature, self.device, distillation.shares)
+        artifacts = {name: load_built_on(runs, name) for name in distillation.teachers}
+        self.taught_by = {name: artifact.training for name, artifact in artifacts.items()}
+        teachers = Teachers(list(artifacts.values()), distillation.temperature, self.device, distillation.shares)
         if self.execution.compiled:
             teachers.compile()
         return teachers

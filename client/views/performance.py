@@ -61,8 +61,8 @@ def _headline(report: Report) -> None:
     if report.deduplicated is not None:
         left_out = report.count - report.deduplicated.count
         st.caption(
-            f"{left_out} of these faces are also among the training photos. Without them the accuracy is "
-            f"{report.deduplicated.accuracy:.1%} and F1 {report.deduplicated.macro_f1:.1%}."
+            f"{left_out} of these faces are also among the training photos, pixel for pixel. Without them the accuracy "
+            f"is {report.deduplicated.accuracy:.1%} and F1 {report.deduplicated.macro_f1:.1%}."
         )
 
 
@@ -123,6 +123,8 @@ def _coverage(report: Report) -> None:
 def _stress(stress: Stress, peer: PeerStress | None) -> None:
     st.header("How much does it take?")
     middle = stress.middle
+    if peer is not None and peer.data != stress.data:
+        peer = None
     beside = f" Beside it the library {peer.model.name} {peer.model.version} on the same faces." if peer else ""
     st.write(
         f"{stress.data.count:,} faces of {stress.data.name}, each damaged in {len(stress.conditions)} ways; here at "
@@ -142,6 +144,12 @@ def _stress(stress: Stress, peer: PeerStress | None) -> None:
             f"{middle.worst_overconfidence * 100:.1f} at worst."
         )
         st.altair_chart(charts.stress_confidence(stress), alt="Accuracy against stated confidence under each condition")
+    st.write(
+        f"Some damage makes it wrong in more than two cases of five: {stress.limits.failing} of the "
+        f"{stress.limits.cells} combinations of a condition and a strength. In {stress.limits.caught} of these at "
+        "least nine of ten faces are called not reliable. What covers a face, strong compression and loose crops go "
+        "unnoticed."
+    )
     with st.expander("The numbers"):
         rows = [
             {
@@ -150,6 +158,7 @@ def _stress(stress: Stress, peer: PeerStress | None) -> None:
                 "known from training": "yes" if each.trained else "no",
                 "accuracy": f"{each.middle.accuracy:.1%} ({_interval(each.middle.accuracy_interval)})",
                 "stated confidence": f"{each.middle.confidence:.1%}",
+                "called not reliable": f"{each.middle.unreliable:.1%}",
                 **({peer.model.name: _percent(peer.middle(each.name))} if peer else {}),
             }
             for each in stress.conditions
@@ -158,12 +167,12 @@ def _stress(stress: Stress, peer: PeerStress | None) -> None:
 
 
 def _photographs(report: PhotographStress) -> None:
-    st.subheader("And from photo to answer?")
+    st.subheader("Whole photos under the same damage")
     st.write(
-        f"{report.data.count:,} faces, each in a photo and only {report.data.side} pixels wide with hair and chin. "
+        f"{report.data.count:,} faces, each in a photo and only {report.data.side} pixels wide from hair to chin. "
         "Here the photo is damaged, and the face must still be found in it. Each row is the middle one of five "
-        "strengths. Where an answer is not called reliable, the first page says why. Last, how many of "
-        f"{report.data.real} faces in real photos are found: those are larger, and have heads, which help to find them."
+        "strengths. Where an answer is not called reliable, the page “Analyse” says why. Last, how many of "
+        f"{report.data.real} faces in real photos are found: those are larger and show the whole head, which helps."
     )
     rows = [{"condition": "as they are"} | _photograph_shares(report.clean)]
     rows += [
@@ -190,8 +199,10 @@ def _percent(share: float | None) -> str:
 
 def _compression(compression: Compression) -> None:
     st.header("What compression costs")
+    pruned = "fewer channels (pruned), " if any("pruned" in title for title in compression.points) else ""
+    ways = f"{pruned}8-bit numbers (int8)"
     st.write(
-        "The same network made smaller: fewer channels (pruned), 8-bit numbers (int8). The one marked is served. "
+        f"The same network made smaller: {ways}. The one marked is served. "
         "Milliseconds are for one call on one processor core."
     )
     rows = [

@@ -263,6 +263,7 @@ def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.Monke
                 assert connection.recv(1) == b""
                 assert time.monotonic() - started < 10
         codes = counted(behind)
+    assert any(answer for _, answer in told), "neither was told"
     for got, answer in told:
         assert not answer or (got, json.loads(answer)["error"]["code"]) == (408, "upload_timeout")
     assert {code for method, code in codes if method == "POST"} <= {200, 408, 499}, codes

@@ -263,6 +263,19 @@ def test_what_happened_is_in_the_metrics(server: Addresses, http: requests.Sessi
         assert seconds == pytest.approx(milliseconds / 1000, abs=1e-4), "rounded to a ten-thousandth"
 
 
+def test_a_face_that_is_not_relied_on_is_counted_by_its_reason(server: Addresses, http: requests.Session) -> None:
+    before = metrics(server)
+    smiling = Image.open(io.BytesIO(photo_bytes("smiling"))).convert("RGB")
+    (face,) = post(http, server, encoded(smiling.point(lambda grey: grey // 5))).json()["faces"]
+    assert (face["reliable"], face["reasons"]) == (False, ["too_dark"])
+    reason = ("emotion_faces_unreliable", (("reason", "too_dark"),))
+    eventually(lambda: metrics(server).get(reason, 0) == before.get(reason, 0) + 1, 10)
+    emotions = [
+        sum(value for (name, _), value in seen.items() if name == "emotion_faces") for seen in (before, metrics(server))
+    ]
+    assert emotions[0] == emotions[1], "not among the emotions"
+
+
 @pytest.mark.parametrize("header", [None, "t=1.000", "t=9999999999.000", "yesterday", "t=nan"])
 def test_every_request_is_timed_from_the_door_on(server: Addresses, header: str | None) -> None:
     """Whatever the client says: the door's clock is the one that counts."""

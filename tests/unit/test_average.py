@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from emotion.labels import LABELS
 from tests.unit.tiny_run import CPU, tiny_recipe
 from training.artifact import Artifact, load_artifact
 from training.average import average, balanced
@@ -57,9 +58,16 @@ def test_a_balanced_average_names_a_neglected_emotion_more_often(handful: Split,
         return torch.bincount(torch.from_numpy(artifact.logits(handful.images)).argmax(1), minlength=7)
 
     assert (fair.network.head.bias - plain.network.head.bias).abs().max() > 0.01
-    assert share(fair).amin() >= share(plain).amin()
     assert share(fair).amax() < share(plain).amax(), "four faces of each emotion"
+    neglected = share(plain) == share(plain).amin()
+    raised = (fair.network.head.bias - plain.network.head.bias)[neglected]
+    assert raised.mean() > 0 and share(fair)[neglected].sum() > share(plain)[neglected].sum()
     assert fair.training["balance"] == 1.0
+    assert fair.training["offsets"] == pytest.approx(
+        dict(zip(LABELS, (fair.network.head.bias - plain.network.head.bias).tolist(), strict=True)), abs=1e-3
+    )
+    again = average({path: fair}, {path: 1.0}, handful, handful, "2")
+    assert not {"balance", "offsets"} & again.training.keys(), "what balanced a part does not balance the average"
     for wrong in (-0.1, 1.5, float("nan")):
         with pytest.raises(ValueError, match="it goes from 0"):
             balanced(plain, handful, wrong)

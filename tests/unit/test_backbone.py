@@ -74,6 +74,7 @@ def test_folded_as_a_teacher_it_answers_the_same(network: Backbone, grey_faces: 
     with torch.no_grad():
         expected = torch.softmax(network(faces) / 2, dim=1)
     torch.testing.assert_close(teachers.answers(faces), expected, rtol=1e-3, atol=1e-4)
+    assert not [part for part in teachers.networks[0].modules() if isinstance(part, nn.BatchNorm2d)]
 
 
 def test_a_recipe_trains_it_and_another_learns_from_it(handful: Split, tmp_path: Path) -> None:
@@ -83,7 +84,18 @@ def test_a_recipe_trains_it_and_another_learns_from_it(handful: Split, tmp_path:
     assert isinstance(artifact.network, Backbone)
     distillation = DistillationRecipe(teachers=("lite/emotion.pt",), weight=0.5, temperature=2.0)
     student = tiny_recipe(epochs=1).model_copy(update={"distillation": distillation})
-    assert load_artifact(train(student, handful, handful, tmp_path / "student", CPU)).training["epochs"] == 1
+    taught = load_artifact(train(student, handful, handful, tmp_path / "student", CPU))
+    assert taught.training["teachers"]["lite/emotion.pt"]["recipe"]["backbone"] == backbone.model_dump()
+    alone = load_artifact(train(tiny_recipe(epochs=1), handful, handful, tmp_path / "alone", CPU))
+    assert not torch.equal(taught.network.head.weight, alone.network.head.weight)
+
+
+def test_a_run_whose_numbers_overflowed_says_so(tmp_path: Path) -> None:
+    network = Backbone(SMALL)
+    nn.init.constant_(network.head.bias, float("nan"))
+    with pytest.raises(ValueError, match=r"head\.bias: not finite; the run diverged"):
+        kept(network, tmp_path / "nan.pt", torch.float32)
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_does_not_fit_in_half_the_size_is_refused(tmp_path: Path) -> None:

@@ -29,12 +29,29 @@ def test_performance_shows_the_committed_reports(page: AppTest) -> None:
     assert list(conditions["condition"]) == [each.name for each in stress.conditions]
     assert list(conditions["fer"]) == [f"{row[2]:.1%}" for row in peer.conditions.values()]
     assert f"{stress.middle.accuracy:.1%} of them on average" in texts(page)
+    limits = stress.limits
+    assert f"{limits.failing} of the {limits.cells} combinations" in texts(page)
+    assert f"In {limits.failing - len(limits.missed)} of these at least nine of ten" in texts(page)
     whole = load_photograph_stress(Settings().reports)
     assert whole is not None
     assert list(photographs["found"]) == [
         f"{each.found:.1%}" for each in (whole.clean, *(row.middle for row in whole.conditions))
     ]
     assert f"{compression.shipped} (served)" in set(networks["network"])
+
+
+def test_a_peer_that_was_measured_on_other_faces_is_not_shown(
+    service: Service, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for path in Settings().reports.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    other = json.loads((tmp_path / "stress-fer.json").read_text(encoding="utf-8"))
+    other["data"]["count"] += 1
+    (tmp_path / "stress-fer.json").write_text(json.dumps(other), encoding="utf-8")
+    monkeypatch.setenv("EMOTION_SERVER", service.url)
+    monkeypatch.setenv("EMOTION_REPORTS", str(tmp_path))
+    page = switch(AppTest.from_file(str(APP), default_timeout=30).run(), "performance")
+    assert "fer" not in page.dataframe[1].value
 
 
 def test_missing_reports_leave_the_page_working(

@@ -15,7 +15,7 @@ from emotion.alignment import Landmarks, crop, extract_square
 from emotion.contract import STAGES, STANDARD, Analysis, Detail
 from emotion.detection import Detection
 from emotion.errors import InvalidImage, UnsupportedFormat
-from emotion.framing import Framing
+from emotion.framing import Framing, frame
 from emotion.labels import LABELS
 from emotion.pipeline import Pipeline, Result
 from emotion.pyramid import Pyramid
@@ -130,13 +130,16 @@ def test_small_faces_in_a_large_photo_are_found(pipeline: Pipeline) -> None:
 def test_a_tilted_head_is_made_level(pipeline: Pipeline, smiling: Image.Image) -> None:
     (straight,) = analyse(pipeline, encoded(smiling))
     (tilted,) = analyse(pipeline, encoded(smiling.rotate(-20, center=(225, 120), resample=Image.Resampling.BICUBIC)))
-    turn = tilted.faces[0].landmarks.tilt - straight.faces[0].landmarks.tilt
+    turn = tilted.faces[0].landmarks.roll - straight.faces[0].landmarks.roll
     assert turn == pytest.approx(20, abs=5)
     assert tilted.faces[0].emotion == "happy"
 
 
 def test_an_unbelievable_tilt_is_ignored() -> None:
-    assert Landmarks(left_eye=(10, 10), right_eye=(12, 60), nose=(30, 30)).tilt == 0
+    """The crop stays upright; what is measured of the face says that its eyes are not level."""
+    eyes = (10.0, 10.0), (12.0, 60.0)
+    assert frame((30.0, 30.0), 60.0, *eyes).tilt == 0
+    assert Landmarks(*eyes, nose=(30.0, 30.0)).roll == pytest.approx(87.7, abs=0.1)
 
 
 def test_a_square_is_cut_where_it_should_be() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from emotion import policy
-from emotion.contract import Analysis, Policy
+from emotion.contract import Analysis, Policy, Quality
 from emotion.policy import PolicyError, enforced
 from tests.unit.local_service import analysis, face
 
@@ -41,6 +41,18 @@ def test_an_empty_policy_holds_nothing_back_and_is_named() -> None:
 )
 def test_each_rule_holds_back_what_it_says(rules: Policy, left: list[str | None]) -> None:
     assert emotions(rules) == left
+
+
+def test_a_face_in_a_photo_on_its_side_is_as_wide_as_upright() -> None:
+    """Its box is as wide as the face is high."""
+    quality = Quality(
+        size=45, sharpness=0.5, noise=1, brightness=120, contrast=50, clipped=0, roll=0, turn=0, inside=1
+    ).model_dump()
+    lying = Analysis.model_validate(
+        analysis(face("happy", 0.9, width=60.0, height=45.0) | {"quality": quality}) | {"turned": 90}
+    )
+    assert len(enforced(lying, Policy(smallest_face=45)).faces) == 1
+    assert enforced(lying, Policy(smallest_face=46)).faces == ()
 
 
 def test_a_withheld_emotion_has_neither_name_nor_probability() -> None:

@@ -80,6 +80,7 @@ def test_motion_in_any_direction_is_a_blur(crop: np.ndarray, degrees: int) -> No
         (replace(FACE, width=19.0), FRONTAL, "too_small"),
         (replace(FACE, x=-40.0), FRONTAL, "cut_off"),
         (FACE, Landmarks((120.0, 120.0), (160.0, 155.0), (130.0, 165.0)), "tilted"),
+        (FACE, Landmarks((130.0, 120.0), (150.0, 154.6), (120.0, 150.0)), "tilted"),
         (FACE, Landmarks((120.0, 140.0), (160.0, 140.0), (160.0, 165.0)), "turned"),
     ],
 )

@@ -1,5 +1,6 @@
 """The stress report, on networks whose answers are known, and the pictures that it shows them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,14 @@ class Brightness:
 def faces(grey_faces: np.ndarray) -> Split:
     labels = np.where(grey_faces.mean(axis=(1, 2)) > 128, 0, 1)
     return Split("soft pictures", grey_faces, labels.astype(np.int64))
+
+
+@pytest.fixture
+def sharp(faces: Split) -> Split:
+    """Eight times as many, with detail in them."""
+    images, labels = np.tile(faces.images, (8, 1, 1)), np.tile(faces.labels, 8)
+    detail = np.random.default_rng(0).normal(0, 8, images.shape)
+    return Split("pictures with detail", (images + detail).clip(0, 240).astype(np.uint8), labels)
 
 
 @pytest.mark.parametrize("condition", CONDITIONS, ids=[each.name for each in CONDITIONS])
@@ -100,15 +109,42 @@ def test_the_report_names_what_damage_costs(faces: Split, tmp_path: Path) -> Non
     assert report["middle"]["worst_overconfidence"] == pytest.approx(0.88 - dark, abs=1e-3)
     text = table(report)
     assert "| blackout * | 3 times |" in text and "| nothing | 3 times |" in text
-    widths = {line.count("|") for line in text.splitlines() if line.startswith("|")}
-    assert len(widths) == 1, "every row has as many cells as the head"
+    for part in text.split("## "):
+        widths = {line.count("|") for line in part.splitlines() if line.startswith("|")}
+        assert len(widths) == 1, "every row has as many cells as the head"
     conditions = {"nothing": [0.6] * 5, "blackout": [0.1, 0.1, 0.2, 0.1, 0.1]}
     report["peer"] = {"model": {"name": "other", "version": "1"}, "clean": 0.6, "conditions": conditions}
-    rows = [line.split("|") for line in table(report).splitlines() if line.startswith("|")]
+    first, _ = table(report).split("## ")
+    rows = [line.split("|") for line in first.splitlines() if line.startswith("|")]
     assert [row[-2].strip() for row in rows] == ["other 1", "---", "60.0%", "60.0%", "20.0%"]
     assert {len(row) for row in rows} == {len(rows[0])}
     save_stress(report, tmp_path / "stress.png")
     assert (tmp_path / "stress.png").stat().st_size > 5000
+
+
+def test_the_report_says_which_faces_are_called_reliable_and_how_they_are_read(sharp: Split) -> None:
+    """A black crop is marked, so nobody relies on it; untouched faces are as reliable as they were."""
+    black = Condition("black", "times", (1, 2, 3, 4, 5), lambda face, strength, generator: face * 0)
+    mislabelled = replace(sharp, labels=np.full(len(sharp), 6))
+    report = stress(Brightness(), mislabelled, conditions=(black,))
+    clean, middle = report["clean"], report["conditions"][0]["cells"][MIDDLE]
+    assert middle["unreliable"] == 1.0
+    assert middle["relied_on"] == {"count": 0, "accuracy": None, "overconfidence": None}
+    assert clean["relied_on"]["count"] == round((1 - clean["unreliable"]) * len(sharp)) > 30
+    assert clean["relied_on"]["overconfidence"] == pytest.approx(0.88)
+    assert report["limits"] == {"cells": 5, "failing": 5, "missed": [], "worst_overconfidence": None}
+    assert "- Accuracy is below 60% in 5 of 5 cells; at least 90% of the faces are marked in 5 of these." in table(
+        report
+    )
+
+
+def test_damage_that_fools_the_network_unnoticed_is_named(sharp: Split) -> None:
+    inverted = Condition("inverted", "times", (1, 2, 3, 4, 5), lambda face, strength, generator: 255 - face)
+    found = stress(Brightness(), sharp, conditions=(inverted,))["limits"]
+    assert [(each["name"], each["strength"]) for each in found["missed"]] == [
+        ("inverted", each) for each in range(1, 6)
+    ]
+    assert found["worst_overconfidence"]["overconfidence"] == pytest.approx(0.88, abs=0.1)
 
 
 def test_a_part_of_the_faces_is_the_same_part_every_time(faces: Split) -> None:

@@ -136,14 +136,25 @@ def test_a_checkpoint_of_a_network_that_has_changed_since_is_refused(handful: Sp
         train(recipe, handful, handful, tmp_path / "next", CPU)
 
 
+@pytest.mark.parametrize("amx", [True, False])
+def test_a_processor_with_amx_computes_in_bf16(monkeypatch: pytest.MonkeyPatch, amx: bool) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx})
+    with CPU.bf16():
+        product = torch.ones(2, 2) @ torch.ones(2, 2)
+    assert product.dtype == (torch.bfloat16 if amx else torch.float32)
+
+
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")  # torch's own use of it
 def test_a_compiled_run_learns_what_another_learns(handful: Split, tmp_path: Path) -> None:
-    """The last batch of each epoch is smaller than the others."""
+    """From labels and a teacher; the last batch of each epoch is smaller than the others."""
     tool("g++", "g++")
+    train(tiny_recipe(epochs=1), handful, handful, tmp_path / "teacher", CPU)
+    distillation = DistillationRecipe(teachers=("teacher/emotion.pt",), weight=0.5, temperature=2.0)
+    recipe = tiny_recipe(epochs=2, batch_size=16).model_copy(update={"distillation": distillation})
     losses = []
     for execution in (CPU, replace(CPU, compiled=True)):
         out = tmp_path / str(execution.compiled)
-        train(tiny_recipe(epochs=2, batch_size=16), handful, handful, out, execution)
+        train(recipe, handful, handful, out, execution)
         with (out / "metrics.csv").open(encoding="utf-8") as file:
             losses.append([float(row["train_loss"]) for row in csv.DictReader(file)])
     np.testing.assert_allclose(losses[0], losses[1], rtol=1e-2)

@@ -60,5 +60,5 @@ def test_the_network_of_another_version_computes_the_same(tmp_path: Path, grey_f
     assert (tmp_path / "audit.md").read_text(encoding="utf-8") == table(audited)
     assert (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(tmp_path)
     assert version.rename_model(tmp_path, served.version)
-    for name in ("emotion.onnx", "audit.json"):
+    for name in ("emotion.onnx", "audit.json", "stress.json", "stress-photographs.json"):
         assert (tmp_path / name).read_bytes() == MODEL.with_name(name).read_bytes(), "and back"
