@@ -122,7 +122,7 @@ audit: $(BIN)/.installed model_store/emotion.mar
 
 # Accuracy and confidence under noise, blur, compression, bad light and occlusion: stress.json, STRESS.md, stress.png;
 # and the same with whole photographs: stress-photographs.json, STRESS-PHOTOGRAPHS.md.
-# MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; OPTIONS="--faces 50" is a quick look.
+# MODEL=… scores another network; STRESS_OUT=… keeps the served one's reports; STRESS_OUT=/tmp/look OPTIONS="--faces 50" is a quick look.
 # Without it there are 1,000 faces, the peer's, and 300 photographs, which take a quarter of an hour on one core.
 stress: $(BIN)/.installed
 	$(need-data)

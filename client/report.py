@@ -167,7 +167,7 @@ class Missed(_Part):
 
 
 class Limits(_Part):
-    """Whether faces that are read badly are called unreliable: `failing` of `cells` are, all but `missed` rightly."""
+    """Accuracy is too low in `failing` of `cells`; in all but `missed` of these the faces are called not reliable."""
 
     cells: int
     failing: int
@@ -175,8 +175,13 @@ class Limits(_Part):
 
     @property
     def caught(self) -> int:
-        """In how many cells enough faces are marked."""
+        """In how many of these cells enough faces are marked."""
         return self.failing - len(self.missed)
+
+    @property
+    def unnoticed(self) -> str:
+        """The conditions in which too few are, by name."""
+        return ", ".join(dict.fromkeys(each.name for each in self.missed))
 
 
 class StressData(Data):
@@ -211,7 +216,8 @@ class PeerStress(_Part):
 
 
 class PhotographCell(_Part):
-    """Whole photographs: the share of faces found, and shares of these; None where there are none.
+    """Whole photographs: the share of faces found, and shares of these; None where it would be of too
+    few faces.
 
     `real_found`: how many of the faces in real photographs are found.
     """

@@ -82,7 +82,12 @@ def of_answer(analysis: Analysis, photo: Photo) -> str:
     if analysis.turned:
         remarks.append(f"The faces were read with the photo turned: {TURNS[analysis.turned]}.")
     if analysis.left_out:
-        why = ", as this service's policy has it" if analysis.policy else ""
+        policy = analysis.policy
+        why = (
+            ", because of this service's policy"
+            if policy and (policy.most_faces is not None or policy.smallest_face)
+            else ""
+        )
         remarks.append(f"{_smaller(analysis.left_out)} found and not shown{why}.")
     return " ".join(remarks)
 

@@ -324,8 +324,8 @@ def _alerts() -> list[Rule]:
             "EmotionUnreliableDrift",
             f"emotion:unreliable:shift6h > {UNRELIABLE_SHIFT}",
             "info",
-            "{{ $value | humanizePercentage }} of all faces have become unreliable since the first week:"
-            " {{ $labels.reason }}",
+            "the share of unreliable faces is {{ $value | humanizePercentage }} of all faces higher than in the first"
+            " week: {{ $labels.reason }}",
             wait="30m",
         ),
     ]

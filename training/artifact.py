@@ -39,6 +39,10 @@ def main() -> None:
     print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.1f} MB")
 
 
+class DivergedError(ValueError):
+    """A weight is not a finite number."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A trained network; it is a `Classifier`.
@@ -70,7 +74,7 @@ class Artifact:
 def save_artifact(artifact: Artifact, path: Path, precision: torch.dtype = torch.float32) -> None:
     """Write `artifact` to `path`, whole or not at all, its weights in `precision`.
 
-    Raises `ValueError` where a weight is too large for that, or not a number.
+    Raises `DivergedError` where a weight is too large for that, or not a number.
     """
     weights = {
         name: tensor.cpu().to(precision) if tensor.is_floating_point() else tensor.cpu()
@@ -79,7 +83,7 @@ def save_artifact(artifact: Artifact, path: Path, precision: torch.dtype = torch
     if bad := [name for name, tensor in weights.items() if not tensor.isfinite().all()]:
         diverged = not all(artifact.network.state_dict()[name].isfinite().all() for name in bad)
         why = "; the run diverged" if diverged else f" in {precision}; keep this network in fp32"
-        raise ValueError(f"{', '.join(bad)}: not finite{why}")
+        raise DivergedError(f"{', '.join(bad)}: not finite{why}")
     content = {
         "format": FORMAT,
         "name": artifact.name,

@@ -92,7 +92,7 @@ def main() -> None:
 
 
 def keep(artifact: Artifact, folder: Path) -> None:
-    """Write the network's weights into `folder`, for networks to come; those of the served version before stay."""
+    """Write the network's weights into `folder`, for networks to come; a file of the same version is replaced."""
     folder.mkdir(exist_ok=True)
     save_artifact(artifact, folder / f"{artifact.name}-{artifact.version}.pt")
 

@@ -167,7 +167,7 @@ CONDITIONS = (
     Condition("cast shadow", "of the light", (0.7, 0.5, 0.35, 0.2, 0.1), _shadow),
     Condition("rotation", "degrees", (5, 10, 15, 20, 30), _rotation),
     Condition("off centre", "pixels", (2, 4, 6, 8, 11), _off_centre),
-    # Training's crops are at most 1.04 of the frame.
+    # The served networks' training shows at most 1.04 of the frame.
     Condition("loose crop", "times the frame", (1.1, 1.2, 1.35, 1.5, 1.75), _loose_crop, trained=False),
     Condition("perspective", "of the side", (0.1, 0.2, 0.3, 0.4, 0.5), _perspective, trained=False),
     Condition("sunglasses", "times the lens", (0.6, 0.75, 0.9, 1.05, 1.25), covers.sunglasses),

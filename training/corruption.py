@@ -5,7 +5,7 @@ stand in the order in which a photograph suffers them: something in front of the
 
 Strengths are drawn from continuous ranges, several kinds of damage meet on one face, and almost everything is written
 with torch. The report of `training.stress` is independent of this: it uses fixed strengths, one kind at a time, code of
-its own (`training.conditions`), and a kind that is not here at all.
+its own (`training.conditions`), and kinds that are not here at all.
 """
 
 import functools

@@ -28,9 +28,11 @@ from training.artifact import load_classifier
 from training.conditions import CONDITIONS, damaged
 from training.data import DataError, some_faces
 from training.evaluate import load_faces
-from training.reliability import CAUGHT, FLOOR, LOW_IS_BAD, MEASURED, measured
+from training.reliability import CAUGHT, FLOOR, MEASURED, measured
 from training.scoring import classify
 from training.stress import SEED
+
+LOW_IS_BAD = ("sharpness", "brightness", "contrast")
 
 MOVED_BY = {
     "sharpness": ("Gaussian blur", "defocus", "motion blur", "few pixels"),

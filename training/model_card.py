@@ -124,15 +124,15 @@ def _built_on(training: dict[str, Any], ways: tuple[str, ...]) -> Iterator[dict[
 def _began(training: dict[str, Any]) -> str:
     """With which weights the training began, in words."""
     made = list(_made_of("The network", training))
-    if not made:
-        return "" if training["recipe"].get("backbone") else "The weights began at random."
     sentences = [f"{name} began as {_average(shares)}." for name, shares in made]
+    if not made and not training["recipe"].get("backbone"):
+        sentences.append("The weights began at random.")
     if any(len(shares) > 1 for _, shares in made):
         sentences.append(
             "Shares of averages were chosen by their score on PublicTest, so scores on PublicTest flatter this model a "
             "little."
         )
-    for part in _built_on(training, ("parts", "origins")):
+    for part in _built_on(training, ("origins",)):
         if part.get("balance"):
             offsets = ", ".join(f"{name} {value:+.2f}" for name, value in part["offsets"].items())
             sentences.append(
@@ -234,16 +234,20 @@ def _reliable(report: dict[str, Any]) -> str:
         _relied_on(f"{each['name']}, {each['cells'][-1]['strength']:g} {each['unit']}", each["cells"][-1])
         for each in report["conditions"]
     ]
-    missed = len(limits["missed"])
-    worst = limits["worst_overconfidence"]
+    missed, worst = limits["missed"], limits["worst_overconfidence"]
     said = (
         f"`reliable` is false beyond the limits of `emotion.quality.LIMITS`. Accuracy is below {FLOOR:.0%} in "
-        f"{limits['failing']} of {limits['cells']} cells of the stress report; in {limits['failing'] - missed} of "
-        f"these at least {CAUGHT:.0%} of the faces are marked, in {missed} fewer: what covers a face, strong "
-        "compression and loose crops go unnoticed. On faces called reliable, stated confidence exceeds accuracy by "
-        f"{100 * worst['overconfidence']:.1f} points at worst ({worst['name']} {worst['strength']:g}). At the "
-        "strongest of five strengths:"
+        f"{limits['failing']} of {limits['cells']} cells of the stress report, and in "
+        f"{limits['failing'] - len(missed)} of these at least {CAUGHT:.0%} of the faces are marked. "
     )
+    if missed:
+        said += f"Not noticed: {', '.join(dict.fromkeys(each['name'] for each in missed))}. "
+    if worst:
+        said += (
+            f"On faces called reliable, stated confidence is {100 * worst['overconfidence']:+.1f} points from accuracy "
+            f"at worst ({worst['name']} {worst['strength']:g}). "
+        )
+    said += "At the strongest of five strengths:"
     return f"{textwrap.fill(said, width=120, break_on_hyphens=False)}\n\n{markdown(head, rows)}"
 
 

@@ -1,8 +1,10 @@
 """Which damaged faces `emotion.quality` calls unreliable, by what can be measured of a crop alone."""
 
+import math
+
 import numpy as np
 
-from emotion.quality import LIMITS, measure_crop
+from emotion.quality import Quality, measure_crop
 
 FLOOR = 0.6
 """Accuracy below which an answer is not reliable: two in five are wrong."""
@@ -16,8 +18,6 @@ FEWEST = 30
 MEASURED = ("sharpness", "noise", "brightness", "contrast", "clipped")
 """What `measure_crop` measures, in its order."""
 
-LOW_IS_BAD = ("sharpness", "brightness", "contrast")
-
 
 def measured(images: np.ndarray) -> np.ndarray:
     """What is measured of faces uint8 `[N, 48, 48]`, float `[N, 5]`."""
@@ -25,9 +25,10 @@ def measured(images: np.ndarray) -> np.ndarray:
 
 
 def marked(quantities: np.ndarray) -> np.ndarray:
-    """Which faces are beyond a limit, bool `[N]`, by what is measured of them, float `[N, 5]`."""
-    beyond = np.zeros(len(quantities), dtype=bool)
-    for values, name in zip(quantities.T, MEASURED, strict=True):
-        bound = getattr(LIMITS, name)
-        beyond |= values < bound if name in LOW_IS_BAD else values > bound
-    return beyond
+    """Which faces are beyond a limit, bool `[N]`, by what is measured of them, float `[N, 5]`.
+
+    In all that cannot be measured of a crop they are faultless.
+    """
+    rest = {"size": math.inf, "roll": 0.0, "turn": 0.0, "inside": 1.0}
+    qualities = (Quality(**dict(zip(MEASURED, row, strict=True)), **rest) for row in quantities.tolist())
+    return np.array([bool(each.reasons()) for each in qualities])

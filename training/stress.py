@@ -118,7 +118,7 @@ def limits(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Whether `emotion.quality` marks the faces on which the network fails, and what is left on the others.
 
     `failing`: in how many of all `cells` accuracy is below `FLOOR`; `missed`: those where fewer than `CAUGHT` of the
-    faces are marked. `worst_overconfidence`: the highest on faces called reliable, where these are `FEWEST`.
+    faces are marked. `worst_overconfidence`: the highest on faces called reliable, where there are at least `FEWEST`.
     """
     cells = [
         {"name": row["name"], "strength": each["strength"], "unreliable": each["unreliable"]}

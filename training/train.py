@@ -29,7 +29,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 
 from emotion.labels import LABELS
-from training.artifact import Artifact, load_artifact, save_artifact
+from training.artifact import Artifact, DivergedError, load_artifact, save_artifact
 from training.augmentation import augment, mix
 from training.backbone import BackboneConfig, pretrained
 from training.corruption import paired_views
@@ -72,7 +72,7 @@ def main() -> None:
     out = arguments.out or Path("runs") / recipe.name
     try:
         artifact = train(recipe, training, validation, out, execution)
-    except (VerificationError, ValueError) as error:
+    except (RecipeError, VerificationError, DivergedError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit(f"stopped; the same command goes on after the last finished epoch, from {out}")

@@ -10,12 +10,14 @@ import argparse
 import hashlib
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
 
 import emotion
 from training import audit_table, stress, stress_photographs
+from training.artifact import load_artifact, save_artifact
 from training.model_card import MODEL_STORE, model_card, reports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -67,15 +69,19 @@ def stale(version: str) -> dict[Path, str]:
 def rename_model(folder: Path, version: str) -> bool:
     """Give the served network and its reports in `folder` another version; returns whether that changed them.
 
-    The weights stay, so the measurements in the reports do too; only the file's hash and size change.
+    The weights stay, so the measurements in the reports do too; only the file's hash and size change. The kept weights
+    are copied under the new version.
     """
     path = folder / "emotion.onnx"
     model = onnx.load(path)
     (entry,) = (entry for entry in model.metadata_props if entry.key == "version")
     if entry.value == version:
         return False
-    entry.value = version
+    old, entry.value = entry.value, version
     onnx.save(model, path)
+    weights = folder / "weights"
+    if (kept := weights / f"emotion-{old}.pt").is_file():
+        save_artifact(replace(load_artifact(kept), version=version), weights / f"emotion-{version}.pt")
     report, compression, damaged, photographs, audited = reports(folder)
     damaged["model"]["version"] = photographs["model"]["version"] = audited["model"] = version
     audit_table.write(audited, folder / "audit.json")

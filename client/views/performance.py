@@ -122,7 +122,7 @@ def _coverage(report: Report) -> None:
 
 def _stress(stress: Stress, peer: PeerStress | None) -> None:
     st.header("How much does it take?")
-    middle = stress.middle
+    middle, unnoticed = stress.middle, stress.limits.unnoticed
     if peer is not None and peer.data != stress.data:
         peer = None
     beside = f" Beside it the library {peer.model.name} {peer.model.version} on the same faces." if peer else ""
@@ -145,10 +145,9 @@ def _stress(stress: Stress, peer: PeerStress | None) -> None:
         )
         st.altair_chart(charts.stress_confidence(stress), alt="Accuracy against stated confidence under each condition")
     st.write(
-        f"Some damage makes it wrong in more than two cases of five: {stress.limits.failing} of the "
-        f"{stress.limits.cells} combinations of a condition and a strength. In {stress.limits.caught} of these at "
-        "least nine of ten faces are called not reliable. What covers a face, strong compression and loose crops go "
-        "unnoticed."
+        f"In {stress.limits.failing} of {stress.limits.cells} combinations of a condition and a strength the model is "
+        f"wrong in more than two cases of five. In {stress.limits.caught} of these at least nine of ten faces are "
+        f"called not reliable{f'; not noticed: {unnoticed}' if unnoticed else ''}."
     )
     with st.expander("The numbers"):
         rows = [

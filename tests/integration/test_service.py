@@ -266,7 +266,7 @@ def test_what_happened_is_in_the_metrics(server: Addresses, http: requests.Sessi
 def test_a_face_that_is_not_relied_on_is_counted_by_its_reason(server: Addresses, http: requests.Session) -> None:
     before = metrics(server)
     smiling = Image.open(io.BytesIO(photo_bytes("smiling"))).convert("RGB")
-    (face,) = post(http, server, encoded(smiling.point(lambda grey: grey // 5))).json()["faces"]
+    (face,) = post(http, server, encoded(smiling.point(lambda grey: grey // 10))).json()["faces"]
     assert (face["reliable"], face["reasons"]) == (False, ["too_dark"])
     reason = ("emotion_faces_unreliable", (("reason", "too_dark"),))
     eventually(lambda: metrics(server).get(reason, 0) == before.get(reason, 0) + 1, 10)

@@ -163,7 +163,8 @@ def test_the_card_says_which_offsets_were_added_and_on_which_faces_they_were_fit
         text = " ".join(_began(training).split())
         assert "25% of the offsets" in text and "fearful +0.10, happy -0.05" in text
         assert "fitted on the faces it is scored on" in text
-    assert "offsets" not in _began(run())
+    for training in (run(), run(average={"a.pt": 1.0}, parts={"a.pt": balanced})):
+        assert "offsets" not in _began(training), "what balanced a part does not balance the average"
 
 
 def test_the_kept_weights_are_those_that_are_served(grey_faces: np.ndarray) -> None:

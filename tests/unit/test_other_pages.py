@@ -30,7 +30,8 @@ def test_performance_shows_the_committed_reports(page: AppTest) -> None:
     assert list(conditions["fer"]) == [f"{row[2]:.1%}" for row in peer.conditions.values()]
     assert f"{stress.middle.accuracy:.1%} of them on average" in texts(page)
     limits = stress.limits
-    assert f"{limits.failing} of the {limits.cells} combinations" in texts(page)
+    assert f"In {limits.failing} of {limits.cells} combinations" in texts(page)
+    assert limits.unnoticed in texts(page)
     assert f"In {limits.failing - len(limits.missed)} of these at least nine of ten" in texts(page)
     whole = load_photograph_stress(Settings().reports)
     assert whole is not None

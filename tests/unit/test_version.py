@@ -13,6 +13,7 @@ import emotion
 from emotion.classifier import OnnxClassifier
 from tests.conftest import MODEL, ROOT
 from training import version
+from training.artifact import load_classifier
 from training.audit_table import table
 from training.model_card import REPORTS, model_card
 
@@ -50,6 +51,8 @@ def test_a_place_that_lost_its_version_is_noticed(monkeypatch: pytest.MonkeyPatc
 def test_the_network_of_another_version_computes_the_same(tmp_path: Path, grey_faces: np.ndarray) -> None:
     for name in ("emotion.onnx", *REPORTS):
         shutil.copy(MODEL.with_name(name), tmp_path)
+    (tmp_path / "weights").mkdir()
+    shutil.copy(MODEL.parent / "weights" / f"emotion-{emotion.__version__}.pt", tmp_path / "weights")
     assert version.rename_model(tmp_path, "98.7.6")
     renamed, served = OnnxClassifier(tmp_path / "emotion.onnx"), OnnxClassifier(MODEL)
     assert renamed.version == "98.7.6"
@@ -59,6 +62,7 @@ def test_the_network_of_another_version_computes_the_same(tmp_path: Path, grey_f
     assert audited["model"] == "98.7.6"
     assert (tmp_path / "audit.md").read_text(encoding="utf-8") == table(audited)
     assert (tmp_path / "MODEL_CARD.md").read_text(encoding="utf-8") == model_card(tmp_path)
+    assert load_classifier(tmp_path / "weights" / "emotion-98.7.6.pt").version == "98.7.6"
     assert version.rename_model(tmp_path, served.version)
     for name in ("emotion.onnx", "audit.json", "stress.json", "stress-photographs.json"):
         assert (tmp_path / name).read_bytes() == MODEL.with_name(name).read_bytes(), "and back"

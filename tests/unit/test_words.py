@@ -3,9 +3,10 @@
 import pytest
 
 from client.api import ImageRefused, Redirected, ServerAway, ServerBusy, ServiceError
+from client.photos import Photo
 from client.report import Report, load_report
 from client.settings import Settings
-from client.words import of_error, of_face, plain
+from client.words import of_answer, of_error, of_face, plain
 from emotion.contract import Analysis, Face
 from tests.unit.local_service import analysis, face
 
@@ -31,6 +32,22 @@ def test_how_often_such_faces_are_right_comes_from_the_report(report: Report) ->
             assert said[-1] == f"Faces read like this are right in {round(each.accuracy * 100)} of 100 cases."
     assert of_face(one(confidence=0.15), 0.0, report) == [], "too few faces were read so"
     assert of_face(one(), 0.4, None) == []
+
+
+@pytest.mark.parametrize(
+    ("left_out", "policy", "said"),
+    [
+        (0, {"most_faces": 2}, ""),
+        (1, None, "1 smaller face was found and not shown."),
+        (3, {"withhold": ["sad"]}, "3 smaller faces were found and not shown."),
+        (3, {"most_faces": 2}, "3 smaller faces were found and not shown, because of this service's policy."),
+        (3, {"smallest_face": 40}, "3 smaller faces were found and not shown, because of this service's policy."),
+    ],
+)
+def test_faces_that_are_not_shown_are_counted(left_out: int, policy: dict[str, object] | None, said: str) -> None:
+    answer = Analysis.model_validate(analysis(face()) | {"left_out": left_out, "policy": policy})
+    photo = Photo("a.jpg", b"", 1.0, None)
+    assert of_answer(answer, photo) == said
 
 
 def test_the_runner_up_is_named_where_it_is_near() -> None:
