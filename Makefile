@@ -79,10 +79,10 @@ train: $(BIN)/.installed
 	$(BIN)/python -m training.train --data $(DATA) --recipe $(RECIPE) $(OPTIONS)
 
 # The served network: the average of the committed weights and of what they became by training on with damaged faces.
-SHARES ?= runs/vgg-funnel-robust/emotion.pt=0.5 model_store/weights/emotion-2.1.0.pt=0.5
+SHARES ?= runs/vgg-funnel-robust/emotion.pt=0.6 model_store/weights/emotion-2.1.0.pt=0.4
 
 # How far each emotion is named as often as it is labelled, from 0 to 1: see training.scoring.fit_offsets.
-BALANCE ?= 0.25
+BALANCE ?= 0.5
 
 # Pruning and int8, measured against each other; the best combination goes into model_store/.
 compress: $(BIN)/.installed

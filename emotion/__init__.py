@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from emotion.pipeline import Pipeline
 
-__version__ = "2.2.0"
+__version__ = "2.3.0"
 __all__ = ["Pipeline"]
 
 

@@ -41,11 +41,11 @@ class Limits:
     """
 
     size: float = 20.0
-    sharpness: float = 0.092
-    noise: float = 14.7
-    brightness: float = 43.2
-    contrast: float = 5.8
-    clipped: float = 0.229
+    sharpness: float = 0.093
+    noise: float = 19.224
+    brightness: float = 25.833
+    contrast: float = 5.721
+    clipped: float = 0.375
     roll: float = 35.0
     turn: float = 0.4
     inside: float = 0.75

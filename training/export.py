@@ -6,11 +6,12 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import torch
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from emotion.classifier import FORMAT
@@ -20,8 +21,13 @@ from training.artifact import Artifact
 INPUT, OUTPUT = "faces", "logits"
 OPSET = 20
 
-CALIBRATION_FACES, CALIBRATION_BATCH = 1024, 64
+CALIBRATION_FACES, CALIBRATION_BATCH = 512, 64
 """Training faces whose activations set the int8 ranges."""
+
+PERCENTILE = 99.999
+"""Of the activations, at which the ranges end. Of 3,000 other training faces, half of them damaged, 2.3.0 answers
+99.4 % as in fp32; with the smallest and the largest activation as ends, 98.8 %; with these averaged over batches,
+99.1 %."""
 
 
 def export_fp32(artifact: Artifact, path: Path) -> Path:
@@ -48,7 +54,7 @@ def export_fp32(artifact: Artifact, path: Path) -> Path:
 def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
     """Write `artifact` as ONNX quantized after training; returns `path`.
 
-    `faces`: grey training faces uint8 `[N, 48, 48]`; the first 1,024 set the activations' ranges.
+    `faces`: grey training faces uint8 `[N, 48, 48]`; the first `CALIBRATION_FACES` set the activations' ranges.
     """
     with tempfile.TemporaryDirectory(prefix="emotion-int8-") as scratch:
         whole, prepared = Path(scratch) / "fp32.onnx", Path(scratch) / "prepared.onnx"
@@ -56,19 +62,25 @@ def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
         quant_pre_process(whole, prepared)  # folds batch normalization into the convolutions
         batches = range(0, min(len(faces), CALIBRATION_FACES), CALIBRATION_BATCH)
         inputs = ({INPUT: faces[start : start + CALIBRATION_BATCH, None]} for start in batches)
-        quantize(prepared, path, inputs, _slower_in_int8(prepared))
+        quantize(prepared, path, inputs, [*_slower_in_int8(prepared), *_head(prepared)], percentile=PERCENTILE)
     describe(path, artifact, "int8")
     return path
 
 
-def quantize(
-    source: Path, out: Path, inputs: Iterator[dict[str, np.ndarray]], excluded: list[str], *, reduce_range: bool = False
+def quantize(  # noqa: PLR0913
+    source: Path,
+    out: Path,
+    inputs: Iterator[dict[str, np.ndarray]],
+    excluded: list[str],
+    *,
+    percentile: float = 100.0,
+    reduce_range: bool = False,
 ) -> None:
     """Quantize the ONNX network in `source` after training.
 
     Activations are unsigned and weights signed, one scale a channel, as quantize-dequantize pairs (Jacob et al. 2018).
-    `inputs` set the activations' ranges. `excluded`: names of nodes that stay in fp32. `reduce_range`: weights of 7
-    bits.
+    `inputs` set the activations' ranges, which end at `percentile` of them. `excluded`: names of nodes that stay in
+    fp32. `reduce_range`: weights of 7 bits.
     """
     root = logging.getLogger()
     level = root.level
@@ -84,9 +96,16 @@ def quantize(
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
             nodes_to_exclude=excluded,
+            **_ranges(percentile),
         )
     finally:
         root.setLevel(level)
+
+
+def _ranges(percentile: float) -> dict[str, Any]:
+    if percentile == 100:
+        return {"calibrate_method": CalibrationMethod.MinMax}
+    return {"calibrate_method": CalibrationMethod.Percentile, "extra_options": {"CalibPercentile": percentile}}
 
 
 def describe(path: Path, artifact: Artifact, precision: str) -> None:
@@ -124,6 +143,11 @@ def _slower_in_int8(path: Path) -> list[str]:
     readers = [node for node in nodes if set(node.input) & set(first.output)]
     readers += [node for node in nodes for reader in readers if set(node.input) & set(reader.output)]
     return [] if any(node.op_type == "MaxPool" for node in readers) else [first.name]
+
+
+def _head(path: Path) -> list[str]:
+    """The linear layer: next to no work, and in int8 its logits come in steps, which flips near ties."""
+    return [node.name for node in onnx.load(path).graph.node if node.op_type == "Gemm"]
 
 
 class _Inputs(CalibrationDataReader):  # type: ignore[misc]

@@ -14,6 +14,7 @@ those in a mask, and too little detail below the eyes 9 to 67 % of them, as our 
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,8 @@ def main() -> None:
             found = limit(failing, low_is_bad=low_is_bad)
             undamaged = clean[0][:, column]
             false = np.mean(undamaged < found if low_is_bad else undamaged > found)
-            print(f"   better {found:8.3f}, which marks {false:.1%} of undamaged faces", end="")
+            shown = (math.ceil if low_is_bad else math.floor)(found * 1000) / 1000  # rather one face more than one less
+            print(f"   better {shown:8.3f}, which marks {false:.1%} of undamaged faces", end="")
         print()
 
 

@@ -30,7 +30,7 @@ PLACES = (
     ("k8s/base/kustomization.yaml", r"newTag: "),
     ("k8s/overlays/prod/kustomization.yaml", r"newTag: "),
     ("k8s/overlays/bulk/kustomization.yaml", r"newTag: "),
-    ("k8s/README.md", r"emotion-(?:server|client|bulk):|newTag: "),
+    ("k8s/README.md", r"emotion-(?:server|client|bulk|\$part):|newTag: "),
     ("README.md", r'"name": "emotion", "version": "|emotion_detection-'),
 )
 """Text files, and what stands before the version in each."""

@@ -22,7 +22,7 @@ def dark(photo: bytes) -> bytes:
 
 def test_small_and_doubtful_faces_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "policy.toml"
-    path.write_text("smallest_face = 95\nabstain_below = 0.999\nonly_reliable = true\n", encoding="utf-8")
+    path.write_text("smallest_face = 86\nabstain_below = 0.999\nonly_reliable = true\n", encoding="utf-8")
     monkeypatch.setenv("EMOTION_POLICY", str(path))
     addresses = free_addresses()
     with serving(addresses) as service:
@@ -33,7 +33,7 @@ def test_small_and_doubtful_faces_are_held_back(tmp_path: Path, monkeypatch: pyt
         ]
     group, (unlit,) = answers[0]["faces"], answers[1]["faces"]
     assert 0 < len(group) < GROUP_FACES and len(group) + answers[0]["left_out"] == GROUP_FACES
-    assert all(face["quality"]["size"] >= 95 for face in group)
+    assert all(face["quality"]["size"] >= 86 for face in group)
     assert {(face["emotion"], face["withheld"]) for face in group} == {(None, "confidence")}
     assert (unlit["emotion"], unlit["withheld"], unlit["reasons"]) == (None, "unreliable", ["too_dark"])
 

@@ -50,7 +50,7 @@ def test_undamaged_it_is_found_and_read_and_a_dark_or_tiny_one_is_not_relied_on(
 ) -> None:
     conditions = (
         PhotographCondition("small face", "pixels", (64, 56, 48, 10, 4), None),
-        replace(NAMED["low light"], strengths=(1.0, 0.5, 0.2, 0.01, 0.0)),
+        replace(NAMED["low light"], strengths=(1.0, 0.5, 0.1, 0.01, 0.0)),
     )
     report = stress(pipeline, Split("a smile", smile[None], np.array([LABELS.index("happy")])), conditions, fewest=1)
     shares = ("found", "accuracy", "kept", "reliable", "reliable_accuracy")
