@@ -52,8 +52,10 @@ def test_a_video_of_known_stills_shows_their_emotions_in_their_order(tab: Page, 
     emotions = [row["emotion"] for row in content["results"]]
     assert [row["time"] for row in content["results"]] == [number / 2 for number in range(18)]
     assert emotions[:6] == emotions[12:] == ["happy"] * 6 and emotions[6:12] == ["neutral"] * 6
-    stretches = ("happy from 0.0 to 3.0 s", "neutral from 3.0 to 6.0 s", "happy from 6.0 to 9.0 s")
-    described = "Emotion by time for each face: " + "; ".join(f"face 1 {each}" for each in stretches)
+    # What is shown is smoothed, so the first picture after a cut may be neither.
+    stretches = ("happy from 0.0 to 3.0 s", "neutral from 3.[05] to 6.0 s", "happy from 6.[05] to 9.0 s")
+    between = "; (face 1 uncertain from ... to ... s; )?"
+    described = re.compile("Emotion by time for each face: " + between.join(f"face 1 {each}" for each in stretches))
     expect(tab.get_by_test_id("stVegaLiteChart")).to_have_attribute("aria-label", described)
     _, table = downloaded(tab, "Results as CSV")
     assert [row["emotion"] for row in csv.DictReader(io.StringIO(table.decode()))] == emotions

@@ -102,7 +102,10 @@ def test_a_turned_photo_is_read_upright_and_its_boxes_lie_in_the_photo_as_sent(
     there = sorted(expected.faces, key=lambda face: face.landmarks.nose)
     here = sorted(result.faces, key=lambda face: upright_point(face.landmarks.nose, degrees, *sent.size))
     read, expected_to_be = ([face.probabilities for face in some] for some in (here, there))
-    np.testing.assert_allclose(read, expected_to_be, atol=0.2)
+    assert [face.emotion for face in here] == [face.emotion for face in there]
+    # One face of the group is nearly as neutral as happy, and a pixel of difference in its crop decides.
+    np.testing.assert_allclose(read, expected_to_be, atol=0.25)
+    assert np.abs(np.subtract(read, expected_to_be)).mean() < 0.04
     for face, same in zip(here, there, strict=True):
         size = same.detection.width
         for mark in ("left_eye", "right_eye", "nose"):
