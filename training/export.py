@@ -25,7 +25,7 @@ CALIBRATION_FACES, CALIBRATION_BATCH = 512, 64
 """Training faces whose activations set the int8 ranges."""
 
 PERCENTILE = 99.999
-"""Of the activations, at which the ranges end. Of 3,000 other training faces, half of them damaged, 2.3.0 answers
+"""Of the activations, at which the ranges end. Of 3,000 other training faces, half of them damaged, 2.3.0 answered
 99.4 % as in fp32; with the smallest and the largest activation as ends, 98.8 %; with these averaged over batches,
 99.1 %."""
 

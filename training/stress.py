@@ -41,7 +41,7 @@ SEED = 0
 
 
 def main() -> None:
-    arguments = _parse_arguments()
+    arguments = parse_arguments(__doc__, faces=1000)
     try:
         classifier = load_classifier(arguments.model)
         split = some_faces(load_faces(arguments.data, arguments.split), arguments.faces)
@@ -258,13 +258,14 @@ def _relied_on(confidence: np.ndarray, correct: np.ndarray) -> dict[str, Any]:
     }
 
 
-def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def parse_arguments(description: str | None, faces: int) -> argparse.Namespace:
+    """What the stress of faces and that of photographs are asked; `faces`: how many there are where nobody says."""
+    parser = argparse.ArgumentParser(description=(description or "").splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="a FER-2013 file, a folder of classes, a CSV of paths")
     parser.add_argument("--split", choices=tuple(SPLITS), default="validation")
     parser.add_argument("--model", type=Path, default=Path("model_store/emotion.onnx"))
     parser.add_argument(
-        "--faces", type=int, default=1000, help="how many of the split's, drawn at random; 0: all of them"
+        "--faces", type=int, default=faces, help="how many of the split's, drawn at random; 0: all of them"
     )
     parser.add_argument("--out", type=Path, default=Path("model_store"), help="folder of what is written")
     return parser.parse_args()

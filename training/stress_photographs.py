@@ -16,7 +16,6 @@ is measured there. Writes `stress-photographs.json` and `STRESS-PHOTOGRAPHS.md` 
 for 300 faces on one core.
 """
 
-import argparse
 import cmath
 import json
 import math
@@ -39,11 +38,12 @@ from training.artifact import load_classifier
 from training.audit_table import markdown
 from training.canvas import HEIGHT, WIDTH, place_on_canvas
 from training.conditions import MIDDLE, Damage, generator_of
-from training.data import SPLITS, DataError, Split, some_faces
+from training.data import DataError, Split, some_faces
 from training.evaluate import load_faces, rounded
 from training.evaluate_pipeline import encoded, read_largest
 from training.photographs import with_people
 from training.reliability import FEWEST
+from training.stress import parse_arguments
 
 FACE_SIDE = 64
 """Side in pixels of the square with a face; the face's box is about two thirds as wide."""
@@ -98,7 +98,7 @@ CONDITIONS = (
 
 
 def main() -> None:
-    arguments = _parse_arguments()
+    arguments = parse_arguments(__doc__, faces=300)
     try:
         split = some_faces(load_faces(arguments.data, arguments.split), arguments.faces)
         pipeline = third_party.load_pipeline(load_classifier(arguments.model))
@@ -299,18 +299,6 @@ def _photograph(face: np.ndarray, side: int) -> np.ndarray:
 
 def _mean(values: Any, fewest: int) -> float | None:
     return rounded(np.mean(values)) if len(values) >= fewest else None
-
-
-def _parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="a FER-2013 file, a folder of classes, a CSV of paths")
-    parser.add_argument("--split", choices=tuple(SPLITS), default="validation")
-    parser.add_argument("--model", type=Path, default=Path("model_store/emotion.onnx"))
-    parser.add_argument(
-        "--faces", type=int, default=300, help="how many of the split's, drawn at random; 0: all of them"
-    )
-    parser.add_argument("--out", type=Path, default=Path("model_store"), help="folder of what is written")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The operator's policy, over HTTP: what it holds back leaves the service in no answer."""
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -20,35 +21,31 @@ def dark(photo: bytes) -> bytes:
     return cv2.imencode(".png", image // 10)[1].tobytes()
 
 
-def test_small_and_doubtful_faces_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "policy.toml"
-    path.write_text("smallest_face = 86\nabstain_below = 0.999\nonly_reliable = true\n", encoding="utf-8")
+def answers(policy: str, photos: list[bytes], folder: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What a service with `policy` says of the photos."""
+    path = folder / "policy.toml"
+    path.write_text(policy, encoding="utf-8")
     monkeypatch.setenv("EMOTION_POLICY", str(path))
     addresses = free_addresses()
     with serving(addresses) as service:
         service.wait_until_ready()
-        answers = [
-            requests.post(addresses.predictions, data=photo, timeout=30).json()
-            for photo in (photo_bytes("group"), dark(photo_bytes("smiling")))
-        ]
-    group, (unlit,) = answers[0]["faces"], answers[1]["faces"]
-    assert 0 < len(group) < GROUP_FACES and len(group) + answers[0]["left_out"] == GROUP_FACES
+        return [requests.post(addresses.predictions, data=photo, timeout=30).json() for photo in photos]
+
+
+def test_small_and_doubtful_faces_are_held_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = "smallest_face = 86\nabstain_below = 0.999\nonly_reliable = true\n"
+    photos = [photo_bytes("group"), dark(photo_bytes("smiling"))]
+    some, one = answers(policy, photos, tmp_path, monkeypatch)
+    group, (unlit,) = some["faces"], one["faces"]
+    assert 0 < len(group) < GROUP_FACES and len(group) + some["left_out"] == GROUP_FACES
     assert all(face["quality"]["size"] >= 86 for face in group)
     assert {(face["emotion"], face["withheld"]) for face in group} == {(None, "confidence")}
     assert (unlit["emotion"], unlit["withheld"], unlit["reasons"]) == (None, "unreliable", ["too_dark"])
 
 
 def test_an_answer_is_what_the_policy_allows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "policy.toml"
-    path.write_text('most_faces = 2\nwithhold = ["happy"]\n', encoding="utf-8")
-    monkeypatch.setenv("EMOTION_POLICY", str(path))
-    addresses = free_addresses()
-    with serving(addresses) as service:
-        service.wait_until_ready()
-        smiling, group = (
-            requests.post(addresses.predictions, data=photo_bytes(name), timeout=30).json()
-            for name in ("smiling", "group")
-        )
+    photos = [photo_bytes("smiling"), photo_bytes("group")]
+    smiling, group = answers('most_faces = 2\nwithhold = ["happy"]\n', photos, tmp_path, monkeypatch)
     (face,) = smiling["faces"]
     assert (face["emotion"], face["withheld"], face["probabilities"]) == (None, "emotion", {})
     assert len(group["faces"]) == 2
