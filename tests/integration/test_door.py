@@ -242,31 +242,37 @@ def test_a_header_that_never_ends_ends(alone: Addresses) -> None:
 def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.MonkeyPatch) -> None:
     """A second door before the same TorchServe, because the first one's patience is longer than a test's.
 
-    Most are told why. Caddy takes one in seven for a client that has hung up, and answers it nothing.
+    Most are told why: 76 of 90 were, on an idle machine. Caddy takes the others for clients that have hung up, and
+    answers these nothing.
     """
     monkeypatch.setenv("DOOR_UPLOAD", "2s")
     monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     other = free_addresses()
     behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
-    told = []
+    sizes = [3, 300_000] * 10
     with door(behind):
         eventually(lambda: status(f"{behind.url}/ping") == 200, 20, every=0.05)
-        for body in (b"abc", bytes(300_000)):
-            with socket.create_connection(("127.0.0.1", behind.door), timeout=TIMEOUT) as connection:
-                length = len(body) + 1000
-                head = f"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
-                connection.sendall(head.encode() + body)
-                started = time.monotonic()
-                response = http.client.HTTPResponse(connection)
-                response.begin()
-                told.append((response.status, response.read()))
-                assert connection.recv(1) == b""
-                assert time.monotonic() - started < 10
+        with ThreadPoolExecutor(len(sizes)) as pool:
+            told = list(pool.map(lambda size: stalled(behind, size), sizes))
         codes = counted(behind)
-    assert any(answer for _, answer in told), "neither was told"
+    assert any(answer for _, answer in told), "of twenty none was told"
     for got, answer in told:
         assert not answer or (got, json.loads(answer)["error"]["code"]) == (408, "upload_timeout")
     assert {code for method, code in codes if method == "POST"} <= {200, 408, 499}, codes
+
+
+def stalled(addresses: Addresses, size: int) -> tuple[int, bytes]:
+    """Status and body that an upload gets of which `size` bytes arrive and a thousand never do."""
+    with socket.create_connection(("127.0.0.1", addresses.door), timeout=TIMEOUT) as connection:
+        head = f"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\nContent-Length: {size + 1000}\r\n\r\n"
+        connection.sendall(head.encode() + bytes(size))
+        started = time.monotonic()
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        told = response.status, response.read()
+        assert connection.recv(1) == b"", "the door keeps the connection of an upload that it gave up"
+        assert time.monotonic() - started < 10
+        return told
 
 
 def test_no_log_says_who_asked(
