@@ -236,6 +236,8 @@ class EmotionClient:
         round_trip = time.perf_counter() - started
         if response.status_code != requests.codes.ok:
             raise _error(response)
+        if not response.content:  # see UPLOAD_TIMEOUT in emotion/contract.py
+            raise UploadTimeout("the photo did not arrive in time")
         try:
             analysis = Analysis.model_validate_json(response.content)
         except ValidationError as error:

@@ -94,7 +94,11 @@ INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`detail` is none of {'
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
 UNREADABLE_FORM = ErrorKind(400, "unreadable_form", "the form could not be read; send the photo as the body")
 NOT_FOUND = ErrorKind(404, "not_found", "another path or method")
-UPLOAD_TIMEOUT = ErrorKind(408, "upload_timeout", f"the photo took longer than {UPLOAD_SECONDS} s to arrive")
+UPLOAD_TIMEOUT = ErrorKind(
+    408,
+    "upload_timeout",
+    f"the photo took longer than {UPLOAD_SECONDS} s to arrive; a 200 without a body, which is rarer, says the same",
+)
 IMAGE_TOO_LARGE = ErrorKind(
     413,
     "image_too_large",

@@ -20,12 +20,12 @@ import torch
 
 from emotion.labels import LABELS
 from training.artifact import Artifact, load_artifact, save_artifact
+from training.built_on import KEPT
 from training.corruption import half_damaged
 from training.data import DataError, Split, load_fingerprints, load_splits, save_fingerprints
 from training.duplicates import without_copies
 from training.merging import blended, settle
 from training.scoring import fit_offsets, fit_temperature, predict_logits
-from training.train import KEPT
 
 BATCH = 128
 """Faces in a batch when `training.merging.settle` computes the average's statistics."""

@@ -8,12 +8,14 @@ import torch
 
 from tests.unit.tiny_run import CPU, tiny_recipe
 from training.artifact import Artifact, load_artifact
+from training.built_on import KEPT
 from training.data import Split, fingerprints, load_fingerprints
 from training.distillation import Teachers, distillation_loss
 from training.evaluate import evaluate
 from training.network import EmotionNetwork, NetworkConfig
 from training.recipe import CorruptionRecipe, DistillationRecipe, StartRecipe
-from training.train import KEPT, Run, train
+from training.run import Run
+from training.train import train
 
 NOISE = CorruptionRecipe(intact=0.5, cover=0, light=0, blur=0, shrink=0, noise=1, jpeg=0)
 

@@ -22,7 +22,8 @@ from training.recipe import (
     StartRecipe,
     VotesRecipe,
 )
-from training.train import Run, train
+from training.run import Run
+from training.train import train
 
 
 def test_a_tiny_network_learns_a_handful_by_heart(handful: Split, tmp_path: Path) -> None:

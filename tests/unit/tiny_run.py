@@ -3,7 +3,7 @@
 import torch
 
 from training.recipe import Recipe
-from training.train import Execution
+from training.run import Execution
 
 CPU = Execution(torch.device("cpu"))
 
