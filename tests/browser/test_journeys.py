@@ -131,6 +131,7 @@ def test_4_twenty_photos(tab: Page, tmp_path: Path) -> None:
     gallery.nth(3).get_by_role("button").click()
     expect(tab.get_by_text("4 of 20 · 03-Grace-Hopper.jpg")).to_be_visible()
     expect(gallery.nth(3).get_by_role("button")).to_have_attribute("aria-current", "true")
+    settled(tab)
     read = titles(tab)
     assert len(read) == 1
     expect(gallery.nth(3)).to_contain_text(read[0].split()[2].lower())
@@ -258,7 +259,7 @@ def test_8_other_page_and_back(tab: Page) -> None:
     screenshot(tab, "8-api")
     tab.get_by_test_id("stCode").first.hover()
     tab.get_by_test_id("stCode").first.get_by_role("button").click()
-    assert tab.evaluate("navigator.clipboard.readText()").startswith("curl -T Both.jpg ")
+    tab.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('curl -T Both.jpg ')")
     go(tab, "Live service")
     expect(tab.get_by_text("Median round trip")).to_be_visible()
     go(tab, "Analyse")

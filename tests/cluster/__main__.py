@@ -171,7 +171,7 @@ class Cluster:
         while not found():
             if time.monotonic() > deadline:
                 raise Failed(f"{otherwise} (waited {self.patience:.0f} s)")
-            time.sleep(min(2.0, self.patience / 10))
+            time.sleep(min(2.0, self.patience / 40))
 
 
 def main() -> None:

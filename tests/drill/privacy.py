@@ -31,11 +31,9 @@ def privacy(folder: Path, photos: int) -> Iterator[Row]:
         # The first photo of each way may still load what is loaded once.
         for way in WAYS.values():
             send(addresses.url, way)
-        with written_files(service.process.pid, folder / "strace", seen="openapi.json") as written:
+        document = f"{addresses.url}/openapi.json"  # a file that the door reads
+        with written_files(service.process.pid, folder / "strace", document, "openapi.json") as written:
             answers = [send(addresses.url, way) for way in itertools.islice(itertools.cycle(WAYS.values()), photos)]
-            requests.get(
-                f"{addresses.url}/openapi.json", timeout=60
-            )  # a file that the door reads: `strace` must see it
         time.sleep(2)  # metrics follow a moment later
         places = {
             **{f"answer {number}": answer for number, answer in enumerate(answers)},
@@ -57,10 +55,10 @@ def send(url: str, way: tuple[str, dict[str, str], bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def written_files(pid: int, log: Path, *, seen: str) -> Iterator[set[str]]:
+def written_files(pid: int, log: Path, url: str, read: str) -> Iterator[set[str]]:
     """The files that this process and its children open to write meanwhile; known after leaving.
 
-    `seen`: in the name of a file that they read meanwhile, or `strace` saw nothing.
+    `read`: in the name of a file that they read when `url` is asked for, by which it is known that `strace` sees them.
     """
     strace = shutil.which("strace")
     if strace is None:
@@ -71,12 +69,18 @@ def written_files(pid: int, log: Path, *, seen: str) -> Iterator[set[str]]:
     command = [strace, "-f", "-q", "-o", str(log), "-e", calls, *attached]
     written: set[str] = set()
     with subprocess.Popen(command) as process:
-        time.sleep(2)
         try:
+            deadline = time.monotonic() + 60
+            while read not in _text(log):  # it takes its time to attach to all of them, and only then writes anything
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit("error: strace sees nothing, not even a file that was read; may it attach here?")
+                requests.get(url, timeout=60)
+                time.sleep(0.2)
             yield written
         finally:  # or leaving would wait for ever
             process.send_signal(signal.SIGINT)
-    text = log.read_text(encoding="utf-8", errors="replace")
-    if seen not in text:
-        raise SystemExit("error: strace saw nothing, not even a file that was read; may it attach to processes here?")
-    written |= {path for path in WRITING.findall(text) if not path.startswith(NO_FILES)}
+    written |= {path for path in WRITING.findall(_text(log)) if not path.startswith(NO_FILES)}
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""

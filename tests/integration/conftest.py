@@ -11,14 +11,22 @@ import requests
 from serving.addresses import Addresses
 from serving.server import serving
 
+_given: set[int] = set()
+"""Ports that were given before: whoever got one may not listen yet."""
+
 
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on."""
+    ports: list[int] = []
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
+        while len(ports) < count:
+            each = stack.enter_context(socket.socket())
             each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
+            port = each.getsockname()[1]
+            if port not in _given:
+                _given.add(port)
+                ports.append(port)
+    return ports
 
 
 def free_addresses() -> Addresses:

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from emotion.contract import TIMEOUT_HEADER
 from serving.addresses import Addresses
 
 
@@ -25,6 +26,10 @@ class Account:
     """Ends all senders after their answers, when it is set."""
 
 
+PATIENCE = 120
+"""Seconds. The service is told of it: after its usual patience it would not look at a photo any more."""
+
+
 class Sender(threading.Thread):
     """Sends `photo` again and again until nobody takes its connection any more, or it is told to stop."""
 
@@ -35,18 +40,22 @@ class Sender(threading.Thread):
 
     def run(self) -> None:
         while not self._account.stop.is_set():
-            connection = http.client.HTTPConnection(self._host, self._port, timeout=120)
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=PATIENCE)
             try:
                 connection.connect()
             except ConnectionRefusedError:
                 self._account.ended["refused"] += 1
+                return
+            except OSError as error:
+                self._account.ended["lost"] += 1
+                self._account.losses.append(f"{error!r} at connecting")
                 return
             with contextlib.closing(connection):
                 self._use(connection)
 
     def _use(self, connection: http.client.HTTPConnection) -> None:
         """Send on this connection until an answer says that it was the last."""
-        headers = {"Content-Type": "application/octet-stream"}
+        headers = {"Content-Type": "application/octet-stream", TIMEOUT_HEADER: str(PATIENCE)}
         self._sent = 0
         while not self._account.stop.is_set():
             started = time.monotonic()

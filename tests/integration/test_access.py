@@ -26,7 +26,7 @@ def guarded(server: Addresses) -> Iterator[Addresses]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DOOR_LEAVING", "0.5s")
         with door(behind, token=TOKEN):
-            eventually(lambda: status(f"{behind.url}/ping") == 200, 20, every=0.05)
+            eventually(lambda: status(f"{behind.url}/ping", 3) == 200, 20, every=0.05)
             yield behind
 
 

@@ -14,13 +14,15 @@ from PIL import Image
 from serving.addresses import Addresses
 from tests.conftest import ROOT, photo_bytes
 from tests.integration.test_service import metrics
+from tests.integration.watching import at_rest
 
-PHOTOS = 60
+PHOTOS = 120
+"""So many that some seconds are left after the first quarter, in which the signal is sent."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path, smiling: Image.Image) -> Path:
-    """Sixty files that hold the same photo, and one that holds none."""
+    """Files that hold the same photo, and one that holds none."""
     photos = tmp_path / "photos"
     photos.mkdir()
     for number in range(PHOTOS):
@@ -42,11 +44,7 @@ def lines(out: Path) -> list[dict[str, str]]:
 
 def analysed(server: Addresses) -> float:
     """Photos the service has analysed so far; it counts by way of its log, so this waits until the count rests."""
-    before = -1.0
-    while (now := metrics(server).get(("emotion_images_analysed", ()), 0.0)) != before:
-        before = now
-        time.sleep(0.5)
-    return now
+    return at_rest(lambda: metrics(server).get(("emotion_images_analysed", ()), 0.0))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -66,7 +64,7 @@ def test_stopped_half_way_and_started_again_no_photo_is_analysed_twice(
     done = len(lines(out))
     assert PHOTOS // 4 <= done < PHOTOS
     with start(folder, out, server) as batch:
-        _, message = batch.communicate(timeout=60)
+        _, message = batch.communicate(timeout=120)
     assert batch.returncode == 1, "for the broken one"
     assert "1 photos could not be analysed" in message
     assert sorted(row["file"] for row in lines(out)) == sorted(path.name for path in folder.iterdir())

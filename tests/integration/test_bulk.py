@@ -46,7 +46,8 @@ def undisturbed(folder: Path, model_folder: Path) -> Path:
     assert done.returncode == SOME_FAILED, done.stderr
     assert f"{PHOTOS} photos, " in done.stdout
     assert "photos and" in done.stdout and "faces a second" in done.stdout
-    assert f"{PHOTOS}/{PHOTOS}" in done.stderr.splitlines()[-1], "a log shows progress too, on lines of its own"
+    lines = done.stderr.splitlines()  # the last may be a word of Ray's
+    assert any(f"{PHOTOS}/{PHOTOS}" in line for line in lines), "a log shows progress too, on lines of its own"
     return out
 
 
@@ -75,7 +76,7 @@ def when(arguments: list[str], reached: Callable[[], bool]) -> Iterator["subproc
     """The command, as soon as it has `reached` something; killed when it is left."""
     with subprocess.Popen(arguments, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 120
+            deadline = time.monotonic() + 400
             while not reached():
                 assert process.poll() is None, "it ended too early"
                 assert time.monotonic() < deadline, "it never came so far"
@@ -125,7 +126,7 @@ def test_a_lost_node_loses_and_doubles_nothing(
     with when(arguments, lambda: files(out) >= files(undisturbed) // 2) as process:
         cluster.remove_node(second, allow_graceful=False)
         assert process.poll() is None, "it ended before the node did"
-        assert process.wait(timeout=180) == SOME_FAILED
+        assert process.wait(timeout=600) == SOME_FAILED
     photos_once(out, folder)
     assert all_rows(out) == all_rows(undisturbed)
 

@@ -221,7 +221,7 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Addresses]:
     monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     addresses = free_addresses()
     with door(addresses):
-        eventually(lambda: status(f"{addresses.url}/ping") == 503, 20, every=0.05)
+        eventually(lambda: status(f"{addresses.url}/ping", 3) == 503, 20, every=0.05)
         yield addresses
 
 
@@ -230,7 +230,7 @@ def test_without_a_worker_it_says_so_at_once(alone: Addresses, http: HTTP) -> No
     started = time.monotonic()
     assert_error(http.get(f"{alone.url}/ping", timeout=TIMEOUT), 503, "not_ready")
     assert_error(http.post(alone.predictions, data=photo_bytes("smiling"), timeout=TIMEOUT), 503, "not_ready")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8  # it would wait ten for a TorchServe that takes no connection
 
 
 def test_a_header_that_never_ends_ends(alone: Addresses) -> None:
@@ -251,7 +251,7 @@ def test_an_upload_that_stalls_ends(server: Addresses, monkeypatch: pytest.Monke
     behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
     sizes = [3, 300_000] * 10
     with door(behind):
-        eventually(lambda: status(f"{behind.url}/ping") == 200, 20, every=0.05)
+        eventually(lambda: status(f"{behind.url}/ping", 3) == 200, 20, every=0.05)
         with ThreadPoolExecutor(len(sizes)) as pool:
             told = list(pool.map(lambda size: stalled(behind, size), sizes))
         codes = counted(behind)
@@ -279,17 +279,17 @@ def test_no_log_says_who_asked(
     server: Addresses, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Not even of a client whose upload fails: Go's errors name both ends of its connection."""
-    monkeypatch.setenv("DOOR_UPLOAD", "2s")
+    monkeypatch.setenv("DOOR_UPLOAD", "6s")
     monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     other, who = free_addresses(), "127.0.0.77"
     behind = Addresses(other.door, server.management, server.metrics, other.door_metrics, server.inference)
     with door(behind), contextlib.ExitStack() as open_:
-        eventually(lambda: status(f"{behind.url}/ping") == 200, 20, every=0.05)
+        eventually(lambda: status(f"{behind.url}/ping", 3) == 200, 20, every=0.05)
         for sent, reset in ((b"GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n", False), (PART, False), (PART, True)):
             connection = socket.create_connection(("127.0.0.1", behind.door), TIMEOUT, source_address=(who, 0))
             open_.enter_context(connection).sendall(sent)
             if reset:
-                eventually(lambda: re.search(IN_FLIGHT, scraped(behind)), 5, every=0.01)
+                eventually(lambda: re.search(IN_FLIGHT, scraped(behind)), 20, every=0.01)
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 connection.close()
             else:
@@ -341,7 +341,7 @@ def test_the_log_says_what_went_wrong_behind_the_door_and_nothing_of_who_asked_o
             threading.Thread(target=upstream.serve_forever).start()
             open_.callback(upstream.shutdown)
         open_.enter_context(door(addresses))
-        eventually(lambda: status(f"{addresses.url}/ping") == 200, 20, every=0.05)
+        eventually(lambda: status(f"{addresses.url}/ping", 3) == 200, 20, every=0.05)
         for sent in (*bodies, HEAD + b"Content-Length: 3\r\n\r\nany"):
             place = ("127.0.0.1", addresses.door)
             with socket.create_connection(place, TIMEOUT, source_address=(who, 0)) as connection:

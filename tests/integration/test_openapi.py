@@ -85,7 +85,8 @@ def test_no_answer_is_outside_the_document(
     count = REQUESTS[method, form, mode]
     statuses = []
 
-    @settings(max_examples=count, deadline=None, suppress_health_check=list(HealthCheck))
+    # Always the same ones: among a few dozen by chance there may be no photo.
+    @settings(max_examples=count, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(operation(method, form).as_strategy(mode))
     def answered(case: Any) -> None:
         response = case.call_and_validate(server.url, http, checks=CHECKS, timeout=30)

@@ -103,7 +103,7 @@ def test_a_strangers_trace_is_not_taken_up(monkeypatch: pytest.MonkeyPatch) -> N
             monkeypatch.setenv(name, value)
         monkeypatch.delenv("DOOR_PROXIES", raising=False)
         with door(addresses):
-            eventually(lambda: status(f"{addresses.url}/openapi.json") == 200, 20)
+            eventually(lambda: status(f"{addresses.url}/openapi.json", 3) == 200, 20)
             send(Traced(addresses, spans), b"x", SENT)
             eventually(lambda: bool(spans.spans), 20)
         assert [span.name for span in spans.spans] == ["door"]

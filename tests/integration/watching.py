@@ -38,7 +38,7 @@ def sidecar(addresses: Addresses, **settings: str) -> Iterator[str]:
     with subprocess.Popen([sys.executable, "-m", "sidecar.server"], cwd=ROOT, env=environment) as process:
         url = f"http://127.0.0.1:{port}"
         try:
-            eventually(lambda: status(f"{url}/metrics") == 200, 20)
+            eventually(lambda: status(f"{url}/metrics", 3) == 200, 20)
             yield url
         finally:
             process.terminate()
@@ -86,7 +86,7 @@ def prometheus(targets: list[tuple[str, int, str, str]], folder: Path) -> Iterat
     with subprocess.Popen(command) as process:
         url = f"http://127.0.0.1:{port}"
         try:
-            eventually(lambda: status(f"{url}/-/ready") == 200, 30)
+            eventually(lambda: status(f"{url}/-/ready", 3) == 200, 30)
             yield Prometheus(url)
         finally:
             process.terminate()
@@ -104,10 +104,10 @@ def discovered(service: str, port: int, port_name: str, pod: str) -> dict[str, A
     return {"targets": [f"127.0.0.1:{port}"], "labels": labels}
 
 
-def status(url: str) -> int:
-    """HTTP status of a GET, 0 where nobody answers."""
+def status(url: str, timeout: float = 15) -> int:
+    """HTTP status of a GET, 0 where nobody answers in time; whoever asks again and again does not wait long for one."""
     try:
-        return requests.get(url, timeout=3).status_code
+        return requests.get(url, timeout=timeout).status_code
     except requests.RequestException:
         return 0
 
@@ -122,6 +122,18 @@ def eventually(ask: Callable[[], Answer], seconds: float, every: float = 0.2) ->
         time.sleep(every)
         answer = ask()
     return answer
+
+
+def at_rest(ask: Callable[[], Answer]) -> Answer:
+    """The first answer that is the same as half a second before: what follows from earlier work has come by then."""
+    before = ask()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        if (answer := ask()) == before:
+            return answer
+        before = answer
+    pytest.fail(f"it does not come to rest; the last answer was {before!r}")
 
 
 def is_loopback(ip: str) -> bool:

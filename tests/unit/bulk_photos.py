@@ -61,7 +61,7 @@ def command(source: object, out: object, model_folder: Path, *options: str) -> l
 def run(arguments: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
     """The command, ended; its output is both streams."""
     return subprocess.run(
-        arguments, cwd=ROOT, env=os.environ | environment, text=True, capture_output=True, check=False, timeout=240
+        arguments, cwd=ROOT, env=os.environ | environment, text=True, capture_output=True, check=False, timeout=600
     )
 
 

@@ -35,7 +35,8 @@ def analysis(*faces: dict[str, object]) -> dict[str, object]:
 class Service(ThreadingHTTPServer):
     """Answers every POST with `status` and `body` after `delay` seconds, and keeps what it was sent.
 
-    The first `busy` requests get 503. With `ends`, connections end without an answer.
+    The first `busy` requests get 503. With `ends`, connections end without an answer. With `held`, answers wait until
+    it is set.
     """
 
     status, body, delay = 200, json.dumps(analysis(face())).encode(), 0.0
@@ -45,6 +46,7 @@ class Service(ThreadingHTTPServer):
     busy = 0
     location = ""
     ends = False
+    held: threading.Event | None = None
     healthy = True
 
     @property
@@ -70,6 +72,8 @@ class Answering(BaseHTTPRequestHandler):
         self.server.received = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.requests += 1
         time.sleep(self.server.delay)
+        if self.server.held:
+            self.server.held.wait(60)
         if self.server.ends:
             return
         if self.server.busy:

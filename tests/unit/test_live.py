@@ -210,17 +210,23 @@ def test_one_person_has_one_camera_the_one_started_last(
     assert cameras() == 0
 
 
-def test_a_camera_started_anew_waits_for_the_frame_of_the_one_before(opened: Opened, service: Service) -> None:
-    service.delay = 1.0
+def test_a_camera_started_anew_waits_for_the_frame_of_the_one_before(
+    opened: Opened, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "TIMEOUT", 30.0)
+    live._client.cache_clear()
+    service.held = threading.Event()
     with opened() as first, opened() as second, opened() as third:
-        for socket in (first, second, third):
+        for number, socket in enumerate((first, second, third), start=1):
             socket.greet()
             socket.socket.send(b"a frame")
             eventually(lambda: service.requests, 10, every=0.01)
-        eventually(lambda: len(live._on["tab"].connections) == 3, 10, every=0.01)
+            eventually(lambda number=number: len(live._on["tab"].connections) == number, 10, every=0.01)  # type: ignore[misc]
+        service.held.set()
         assert json.loads(third.socket.recv(timeout=10))["people"]
         assert second.closed_with() == live.REFUSED
     assert service.requests == 2, "the second camera's frame was no longer wanted"
+    live._client.cache_clear()
 
 
 def test_one_session_has_only_so_many_connections(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

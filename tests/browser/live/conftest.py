@@ -7,7 +7,7 @@ from playwright.sync_api import Browser, Page
 
 from bench.camera import write_clip
 from bench.live import as_camera
-from tests.browser.conftest import LAPTOP, OPTIONS
+from tests.browser.conftest import LAPTOP, OPTIONS, PATIENCE
 from tests.browser.live.watching import SECONDS_EACH
 from tests.conftest import tool
 
@@ -27,7 +27,7 @@ def with_camera(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> 
 def tab(with_camera: Browser, page_url: str) -> Iterator[Page]:
     """A tab on the first page, the notice acknowledged."""
     context = with_camera.new_context(viewport=LAPTOP, permissions=["camera"])
-    context.set_default_timeout(30_000)
+    context.set_default_timeout(PATIENCE)
     tab = context.new_page()
     tab.goto(page_url)
     tab.get_by_role("button", name="I understand").click()

@@ -3,7 +3,6 @@
 import csv
 import io
 import re
-import time
 
 import numpy as np
 import pytest
@@ -12,15 +11,24 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import LAPTOP, PHONE, SCREENSHOTS, downloaded, go, screenshot, violations
-from tests.browser.live.watching import overlays, stands_still, start, wait_for_overlays
+from tests.browser.live.watching import longest_pause, overlays, stands_still, start, wait_for_overlays
+from tests.integration.watching import eventually
 
 
 def test_faces_are_read_while_the_camera_runs(tab: Page) -> None:
     start(tab)
-    tab.wait_for_function(
-        """() => window.overlays.length > 40 && ["happy", "neutral"].every(
-            (emotion) => window.overlays.some(({ people }) => people[0]?.shown === emotion))"""
-    )
+    for attempt in range(3):
+        tab.wait_for_function(
+            """() => window.overlays.length > 40 && ["happy", "neutral"].every(
+                (emotion) => window.overlays.some(({ people }) => people[0]?.shown === emotion))"""
+        )
+        # Where the machine stands still: a frame without an answer for three seconds counts as refused, and after five
+        # seconds a face has a new number. A camera that is started anew counts anew.
+        if longest_pause(tab) < 2_000 or attempt == 2:
+            break
+        tab.get_by_role("button", name="Stop the camera").click()
+        tab.evaluate("() => { window.overlays = []; window.begun = undefined; }")
+        tab.get_by_role("button", name="Start the camera").click()
     seen = overlays(tab)
     assert {len(overlay["people"]) for overlay in seen[3:]} == {1}
     assert {overlay["people"][0]["person"] for overlay in seen[3:]} == {1}, "a face that stays keeps its number"
@@ -48,11 +56,14 @@ def test_pause_mirror_and_stop(tab: Page) -> None:
     start(tab)
     tab.get_by_role("button", name="Pause").click()
     expect(tab.get_by_text("Paused: no frame is sent.")).to_be_visible()
-    assert stands_still(tab)
+    assert stands_still(tab, under_way=1)
     tab.get_by_role("button", name="Go on").click()
     wait_for_overlays(tab)
     for _ in range(20):
-        assert tab.evaluate("window.sent - window.overlays.length") <= 1, "one frame is under way at a time"
+        under_way = tab.locator(".live .measured").evaluate(
+            "({ textContent }) => window.sent - window.overlays.length - textContent.match(/([0-9]+) refused/)[1]"
+        )
+        assert under_way <= 1, "one frame is under way at a time"
     _, mirrored = downloaded(tab, "Picture of the moment")
     tab.get_by_role("checkbox", name="Mirror").uncheck()
     _, straight = downloaded(tab, "Picture of the moment")
@@ -86,7 +97,8 @@ def test_the_camera_stops_when_the_page_is_hidden_or_left(tab: Page) -> None:
     wait_for_overlays(tab)
     go(tab, "Privacy and limits")
     expect(tab.get_by_text("What happens to a photo")).to_be_visible()
-    assert stands_still(tab)
+    expect(tab.locator(".live")).to_have_count(0)  # the old page goes when the new one is drawn
+    assert stands_still(tab, under_way=1)
     go(tab, "Analyse")
     expect(tab.get_by_text("The camera was stopped because the page was left.")).to_be_visible()
     expect(tab.get_by_role("button", name="Start the camera")).to_be_visible()
@@ -107,13 +119,10 @@ def test_frames_are_counted_and_cameras_too(tab: Page, metrics_url: str) -> None
 
     before = value("emotion_client_images_total")
     start(tab)
-    assert value("emotion_client_cameras") == 1
+    eventually(lambda: value("emotion_client_cameras") == 1, 30)  # an earlier test's may not have ended yet
     assert value("emotion_client_images_total") > before + 2
     tab.get_by_role("button", name="Stop the camera").click()
-    deadline = time.monotonic() + 10
-    while value("emotion_client_cameras") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert value("emotion_client_cameras") == 0
+    eventually(lambda: value("emotion_client_cameras") == 0, 30)
 
 
 @pytest.mark.parametrize("size", [LAPTOP, PHONE], ids=["laptop", "phone"])

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import count, pairwise
 from typing import Any
 
 from playwright.sync_api import Page, WebSocketRoute
@@ -31,7 +31,10 @@ def choose_live(tab: Page) -> None:
             window.sent = 0;
             const { send } = WebSocket.prototype;
             WebSocket.prototype.send = function (message) {
-                if (message instanceof Blob) window.sent += 1;
+                if (message instanceof Blob) {
+                    window.sent += 1;
+                    window.begun ??= performance.now();
+                }
                 send.call(this, message);
             };
         }"""
@@ -81,8 +84,29 @@ def overlays(tab: Page) -> list[dict[str, Any]]:
     return found
 
 
-def stands_still(tab: Page) -> bool:
-    tab.wait_for_timeout(300)  # an answer may be under way
-    before = len(overlays(tab))
-    tab.wait_for_timeout(1000)
-    return len(overlays(tab)) == before
+def stands_still(tab: Page, under_way: int = 0) -> bool:
+    """Whether no frame is sent and nothing is drawn, for longer than the pause after a refused frame.
+
+    `under_way`: frames that may have been taken before, and may yet be sent and answered.
+    """
+    first = before = sent_and_drawn(tab)
+    while True:
+        tab.wait_for_timeout(1_300)
+        now = sent_and_drawn(tab)
+        if now == before or any(after - at > under_way for after, at in zip(now, first, strict=True)):
+            return now == before
+        before = now
+
+
+def sent_and_drawn(tab: Page) -> list[int]:
+    counts: list[int] = tab.evaluate("[window.sent, window.overlays.length]")
+    return counts
+
+
+def longest_pause(tab: Page, since: int = 0) -> float:
+    """Milliseconds before any of the overlays from that number on: before the first, since a frame was sent.
+
+    In a long one the camera and the page rightly take back what they said of the frames before.
+    """
+    times: list[float] = tab.evaluate("[window.begun, ...window.overlays.map(({ at }) => at)]")
+    return max(later - at for at, later in pairwise(times[since:]))
