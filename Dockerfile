@@ -38,7 +38,7 @@ RUN /tools/bin/uv pip install --python /opt/venv/bin/python --require-hashes -r 
 COPY emotion/ emotion/
 COPY handler/ handler/
 COPY training/__init__.py training/package.py training/third_party.py training/
-COPY model_store/emotion.onnx model_store/centerface-int8.onnx model_store/
+COPY model_store/emotion.onnx model_store/covering.onnx model_store/centerface-int8.onnx model_store/
 RUN /opt/venv/bin/python -m training.package
 
 FROM build AS client-packages
@@ -87,8 +87,8 @@ LABEL org.opencontainers.image.title="emotion-bulk" \
 COPY --from=bulk-packages /opt/venv /opt/venv
 COPY emotion/ emotion/
 COPY bulk/ bulk/
-COPY --from=archive /build/model_store/emotion.onnx /build/model_store/centerface-int8.onnx \
-    /build/model_store/third_party/shape_predictor_5_face_landmarks.dat emotion/models/
+COPY --from=archive /build/model_store/emotion.onnx /build/model_store/covering.onnx \
+    /build/model_store/centerface-int8.onnx /build/model_store/third_party/shape_predictor_5_face_landmarks.dat emotion/models/
 # A worker's libraries keep to one thread: there is a worker for each core.
 ENV PYTHONPATH=/app OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0
 ENTRYPOINT []

@@ -13,7 +13,8 @@ STRESS_OUT ?= model_store
 
 need-data = @test -n "$(DATA)" || { echo "error: pass DATA=…/fer2013.csv.gz, the file from Kaggle"; exit 2; }
 
-.PHONY: run test serve mar wheel version train compress release reports evaluate audit stress limits stress-peer pipeline framing \
+.PHONY: run test serve mar wheel version train compress release reports evaluate audit stress limits covering \
+	stress-peer pipeline framing \
 	bench bench-bulk bench-peers bench-client bench-capacity bench-autoscaling drill sbom audit-dependencies image \
 	image-test cluster-test openapi \
 	lint policy lock clean
@@ -27,7 +28,7 @@ serve: $(BIN)/.installed model_store/emotion.mar
 
 mar: model_store/emotion.mar
 
-model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx model_store/centerface-int8.onnx \
+model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx model_store/covering.onnx model_store/centerface-int8.onnx \
 		training/package.py training/third_party.py \
 		$(shell find emotion handler -name '*.py' -o -name '*.txt' -o -name '*.yaml')
 	$(BIN)/python -m training.package
@@ -128,6 +129,11 @@ stress: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.stress --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
 	$(BIN)/python -m training.stress_photographs --data $(DATA) --model $(MODEL) --out $(STRESS_OUT) $(OPTIONS)
+
+# The network that finds covered faces, model_store/covering.onnx; then `make limits` for its limit, and `make reports`.
+covering: $(BIN)/.installed
+	$(need-data)
+	$(BIN)/python -m training.covering --data $(DATA)
 
 # The constants of emotion.quality.LIMITS.
 limits: $(BIN)/.installed

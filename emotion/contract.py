@@ -222,7 +222,16 @@ class Landmarks(_Part):
 Share = Annotated[float, Field(ge=0, le=1)]
 
 Reason = Literal[
-    "too_small", "too_blurred", "too_noisy", "too_dark", "too_bright", "low_contrast", "tilted", "turned", "cut_off"
+    "too_small",
+    "too_blurred",
+    "too_noisy",
+    "too_dark",
+    "too_bright",
+    "low_contrast",
+    "covered",
+    "tilted",
+    "turned",
+    "cut_off",
 ]
 """Why the answer about a face is not to be relied on; `emotion.quality` says where that begins."""
 
@@ -235,6 +244,7 @@ REASONS: dict[Reason, str] = {
     "too_dark": "too dark",
     "too_bright": "too bright",
     "low_contrast": "too little contrast",
+    "covered": "covered in part",
     "tilted": "tilted too far",
     "turned": "turned too far",
     "cut_off": "cut off by the photo's edge",
@@ -257,6 +267,8 @@ class Quality(_Part):
     """Standard deviation of the greys."""
     clipped: Share
     """Share of white pixels."""
+    covered: Share = 0.0
+    """Share that something in front of the face covers, as a network estimates it; services before 2.3 do not."""
     roll: float
     """Degrees by which the head is tilted, clockwise on the screen."""
     turn: float

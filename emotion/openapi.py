@@ -49,6 +49,7 @@ ANALYSIS: Json = {
                 "brightness": 131.2,
                 "contrast": 52.6,
                 "clipped": 0.0,
+                "covered": 0.03,
                 "roll": -1.5,
                 "turn": 0.04,
                 "inside": 1.0,

@@ -15,6 +15,7 @@ import numpy as np
 from emotion.alignment import Aligner, Landmarks
 from emotion.classifier import Classifier, OnnxClassifier, probabilities
 from emotion.contract import MAX_FACES, STANDARD, Detail, Reason
+from emotion.covering import Covering
 from emotion.detection import Detection, Detector, long_side_needed, smallest_wanted
 from emotion.errors import ImageError, InvalidImage
 from emotion.image import Decoded, decode_reduced
@@ -28,8 +29,9 @@ LOGGER = logging.getLogger(__name__)
 MODELS = Path(__file__).parent / "models"
 """Where an installed package has its model files."""
 
-NETWORK, DETECTOR, LANDMARKS = "emotion.onnx", "centerface-int8.onnx", "shape_predictor_5_face_landmarks.dat"
-"""The model files: the trained network, CenterFace in int8, and dlib's 5-point landmark predictor."""
+NETWORK, COVERING = "emotion.onnx", "covering.onnx"
+DETECTOR, LANDMARKS = "centerface-int8.onnx", "shape_predictor_5_face_landmarks.dat"
+"""The model files: the two trained networks, CenterFace in int8, and dlib's 5-point landmark predictor."""
 
 CLASSIFY_AT_ONCE = 64
 """Most faces in one call of the network; bounds memory for photos of crowds."""
@@ -92,23 +94,28 @@ class Result:
 class Pipeline:
     """Decode, detect, align, classify; one thread, not safe to share between threads."""
 
-    def __init__(self, classifier: Classifier, detector: Detector, aligner: Aligner) -> None:
+    def __init__(self, classifier: Classifier, detector: Detector, aligner: Aligner, covering: Covering) -> None:
         # One thread a process: processes scale over the cores, threads in one process only get in each other's way.
         cv2.setNumThreads(1)
-        self.classifier, self._detector, self._aligner = classifier, detector, aligner
+        self.classifier, self._detector, self._aligner, self._covering = classifier, detector, aligner, covering
 
     @classmethod
     def load(cls, folder: Path = MODELS) -> "Pipeline":
-        """The pipeline from the three model files in `folder`: by default those of the installed package.
+        """The pipeline from the four model files in `folder`: by default those of the installed package.
 
-        Raises `FileNotFoundError` when one is missing and `ValueError` when the network cannot be read.
+        Raises `FileNotFoundError` when one is missing and `ValueError` when a network cannot be read.
         """
-        for name in (NETWORK, DETECTOR, LANDMARKS):
+        for name in (NETWORK, COVERING, DETECTOR, LANDMARKS):
             if not (folder / name).is_file():
                 raise FileNotFoundError(
-                    f"no model file {folder / name}; the wheel that `make wheel` builds has all three, or pass a folder"
+                    f"no model file {folder / name}; the wheel that `make wheel` builds has all four, or pass a folder"
                 )
-        return cls(OnnxClassifier(folder / NETWORK), Detector(folder / DETECTOR), Aligner(folder / LANDMARKS))
+        return cls(
+            OnnxClassifier(folder / NETWORK),
+            Detector(folder / DETECTOR),
+            Aligner(folder / LANDMARKS),
+            Covering(folder / COVERING),
+        )
 
     def __call__(
         self, images: Sequence[bytes | bytearray], detail: Detail | Sequence[Detail] = STANDARD
@@ -179,20 +186,29 @@ class Pipeline:
                     read = [_enlarged_box(face, image.reduction // finer.reduction) for face in read]
                     photo, image = Pyramid(finer.pixels).turned(turned // 90), finer
                 aligned = [self._aligner.align(photo, face) for face in read]
+                crops = [crop for _, crop in aligned]
+                covered = self._covering.shares(crops)
             height, width = image.pixels.shape[:2]
             faces = [
                 (
                     _enlarged_box(sent_box(face, turned, width, height), image.reduction),
                     _enlarged_landmarks(sent_landmarks(landmarks, turned, width, height), image.reduction),
-                    measure(crop, face, landmarks, photo.width, photo.height, image.reduction),
+                    measure(
+                        crop,
+                        face,
+                        landmarks,
+                        photo.width,
+                        photo.height,
+                        reduction=image.reduction,
+                        covered=share,
+                    ),
                 )
-                for face, (landmarks, crop) in zip(read, aligned, strict=True)
+                for face, (landmarks, crop), share in zip(read, aligned, covered, strict=True)
             ]
         except ImageError as error:
             return error
         except Exception as error:
             return _unforeseen(error)
-        crops = [crop for _, crop in aligned]
         left_out = len(found) - len(read)
         return _Prepared(image.width, image.height, faces, crops, clock, detail, turned, left_out)
 

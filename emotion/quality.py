@@ -2,7 +2,7 @@
 
 All of it comes from the crop that the network reads, from the box and from the landmarks; together 0.1 ms a face
 (`python -m timeit -s "import numpy, emotion.quality as q; c = numpy.zeros((48, 48), 'uint8')" "q.measure_crop(c)"`).
-What covers a face (a mask, a hand) and what strong compression does to it cannot be told from these.
+What covers a face (a mask, a hand) is told by `emotion.covering`; strong compression is told by nothing here.
 """
 
 import math
@@ -33,11 +33,11 @@ DIRECTIONS = (ACROSS, ACROSS.T.copy(), ALONG, np.fliplr(ALONG).copy())
 class Limits:
     """Where reading a face stops being reliable; each in the unit of `Quality`.
 
-    `sharpness` to `clipped` mark nine of ten crops wherever noise, blur, few pixels, low light, overexposure or low
-    contrast, done to them on purpose, bring the accuracy of the served network below 60 %: `make limits` prints them,
-    and `model_store/STRESS.md` says what they catch. The others are set, not measured: a smaller face than `size` has
-    too few pixels for its mouth and eyes, and FER-2013's faces are nearly upright (`roll`), frontal (`turn`) and whole
-    (`inside`).
+    `sharpness` to `covered` mark nine of ten crops wherever noise, blur, few pixels, low light, overexposure, low
+    contrast or things in front of the face, all done to them on purpose, bring the accuracy of the served network below
+    60 %: `make limits` prints them, and `model_store/STRESS.md` says what they catch. The others are set, not measured:
+    a smaller face than `size` has too few pixels for its mouth and eyes, and FER-2013's faces are nearly upright
+    (`roll`), frontal (`turn`) and whole (`inside`).
     """
 
     size: float = 20.0
@@ -46,6 +46,7 @@ class Limits:
     brightness: float = 25.833
     contrast: float = 5.721
     clipped: float = 0.375
+    covered: float = 0.123
     roll: float = 35.0
     turn: float = 0.4
     inside: float = 0.75
@@ -61,9 +62,10 @@ class Quality:
     `size`: width of its box in pixels of the photo. Of the crop: `sharpness`, the mean second difference per unit of
     contrast, in the direction in which it is least, as motion blurs in one; `noise`, the standard deviation of what is
     neither edge nor slope, `brightness`, the mean, and `contrast`, the standard deviation, in grey values of 0–255;
-    `clipped`, the share of white pixels. `roll`: degrees by which the head is tilted clockwise on the screen. `turn`:
-    how far the nose is from the middle between the eyes, along the line between them, in distances between the eyes; 0
-    is frontal, positive is to the viewer's right. `inside`: share of the box within the photo.
+    `clipped`, the share of white pixels; `covered`, the share that something in front of the face covers. `roll`:
+    degrees by which the head is tilted clockwise on the screen. `turn`: how far the nose is from the middle between the
+    eyes, along the line between them, in distances between the eyes; 0 is frontal, positive is to the viewer's right.
+    `inside`: share of the box within the photo.
     """
 
     size: float
@@ -72,6 +74,7 @@ class Quality:
     brightness: float
     contrast: float
     clipped: float
+    covered: float
     roll: float
     turn: float
     inside: float
@@ -81,12 +84,20 @@ class Quality:
         return tuple(_beyond(self, limits))
 
 
-def measure(  # noqa: PLR0913, PLR0917
-    crop: np.ndarray, face: Detection, landmarks: Landmarks, width: int, height: int, reduction: int = 1
+def measure(  # noqa: PLR0913
+    crop: np.ndarray,
+    face: Detection,
+    landmarks: Landmarks,
+    width: int,
+    height: int,
+    *,
+    reduction: int = 1,
+    covered: float = 0.0,
 ) -> Quality:
     """The quality of a face in a photo of `width` × `height` pixels, from its crop, grey uint8 `[48, 48]`.
 
-    `reduction`: how many times larger the photo was before it was decoded.
+    `reduction`: how many times larger the photo was before it was decoded. `covered`: what `emotion.covering` says of
+    the crop.
     """
     sharpness, noise, brightness, contrast, clipped = measure_crop(crop)
     across = min(face.x + face.width, width) - max(face.x, 0)
@@ -99,6 +110,7 @@ def measure(  # noqa: PLR0913, PLR0917
         brightness,
         contrast,
         clipped,
+        covered,
         landmarks.roll,
         _turn(landmarks),
         inside,
@@ -140,6 +152,8 @@ def _beyond(quality: Quality, limits: Limits) -> Iterator[Reason]:
         yield "too_bright"
     if quality.contrast < limits.contrast:
         yield "low_contrast"
+    if quality.covered > limits.covered:
+        yield "covered"
     if abs(quality.roll) > limits.roll:
         yield "tilted"
     if abs(quality.turn) > limits.turn:

@@ -110,15 +110,7 @@ def _ranges(percentile: float) -> dict[str, Any]:
 
 def describe(path: Path, artifact: Artifact, precision: str) -> None:
     """Write the metadata that `emotion.classifier.OnnxClassifier` reads, and remove what names this machine."""
-    model = onnx.load(path)
-    for node in model.graph.node:
-        # The exporter notes source lines, with this machine's paths.
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
-        del value.metadata_props[:]
-    del model.graph.metadata_props[:]
-    del model.metadata_props[:]
+    model = anonymous(onnx.load(path))
     onnx.helper.set_model_props(
         model,
         {
@@ -133,6 +125,18 @@ def describe(path: Path, artifact: Artifact, precision: str) -> None:
     )
     onnx.checker.check_model(model)
     onnx.save(model, path)
+
+
+def anonymous(model: onnx.ModelProto) -> onnx.ModelProto:
+    """`model` without what the exporter notes: source lines, with this machine's paths."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+    del model.metadata_props[:]
+    return model
 
 
 def _slower_in_int8(path: Path) -> list[str]:

@@ -17,13 +17,23 @@ SHAPES = 4
 
 def cover(faces: torch.Tensor) -> torch.Tensor:
     """Upright faces float32 `[N, 1, S, S]` of 0–255, each with one thing in front of it."""
-    count, device = len(faces), faces.device
-    kinds = torch.stack([_sunglasses(count), _mask(count), _hand(count), _hair(count), _anything(count)])
-    chosen = kinds[torch.randint(len(kinds), (count,)), torch.arange(count)].to(device)
-    side = torch.arange(faces.shape[-1], device=device).add(0.5) / faces.shape[-1]
-    inside = _inside(chosen, side)
-    filling = _filling(count, side)
-    return faces + (filling - faces) * inside.unsqueeze(1)
+    count = len(faces)
+    kinds = [sunglasses(count), mask(count), hand(count), hair(count), anything(count)]
+    inside = outline(kinds, faces)
+    return faces + (filling(faces) - faces) * inside
+
+
+def outline(kinds: list[torch.Tensor], faces: torch.Tensor) -> torch.Tensor:
+    """How far each pixel of `faces` `[N, 1, S, S]` is covered by one of `kinds`, drawn for each: 0–1 `[N, 1, S, S]`."""
+    count = len(faces)
+    chosen = torch.stack(kinds)[torch.randint(len(kinds), (count,)), torch.arange(count)].to(faces.device)
+    return _inside(chosen, _places(faces)).unsqueeze(1)
+
+
+def _places(faces: torch.Tensor) -> torch.Tensor:
+    """Middles of the pixels along a side `[S]`, as fractions of it."""
+    side = faces.shape[-1]
+    return torch.arange(side, device=faces.device).add(0.5) / side
 
 
 def _inside(shapes: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
@@ -41,8 +51,9 @@ def _inside(shapes: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
     return (depth / EDGE + 0.5).clamp(0, 1).amax(1)
 
 
-def _filling(count: int, side: torch.Tensor) -> torch.Tensor:
-    """Grey `[N, 1, S, S]`, darker towards a random side, with a little texture."""
+def filling(faces: torch.Tensor) -> torch.Tensor:
+    """Grey of 0–255 like `faces` `[N, 1, S, S]`, darker towards a random side, with a little texture."""
+    count, side = len(faces), _places(faces)
     grey = 255 * torch.rand(count, 1, 1, device=side.device) ** 1.3
     slope = 60 * (torch.rand(count, 2, 1, 1, device=side.device) - 0.5)
     texture = 12 * torch.rand(count, 1, 1, device=side.device) * torch.randn(count, len(side), len(side)).to(side)
@@ -50,7 +61,8 @@ def _filling(count: int, side: torch.Tensor) -> torch.Tensor:
     return plane.clamp(0, 255).unsqueeze(1)
 
 
-def _sunglasses(count: int) -> torch.Tensor:
+def sunglasses(count: int) -> torch.Tensor:
+    """Two dark lenses and a bridge. Like the others: `[count, SHAPES, 6]`, see `_inside`."""
     y, x = _around(0.40, 0.05, count), _around(0.5, 0.04, count)
     apart, wide, high = _around(0.19, 0.03, count), _around(0.15, 0.04, count), _around(0.10, 0.035, count)
     power, angle = 2 + 4 * torch.rand(count), _around(0, 0.1, count)
@@ -64,14 +76,15 @@ def _sunglasses(count: int) -> torch.Tensor:
     return _things([*glasses, bridge])
 
 
-def _mask(count: int) -> torch.Tensor:
+def mask(count: int) -> torch.Tensor:
+    """One shape over mouth and chin."""
     top, angle = _around(0.58, 0.08, count), _around(0, 0.12, count)
     high = _around(0.26, 0.05, count)
     power = 2 + 4 * torch.rand(count)
     return _things([_shape(_around(0.5, 0.05, count), top + high, _around(0.33, 0.06, count), high, angle, power)])
 
 
-def _hand(count: int) -> torch.Tensor:
+def hand(count: int) -> torch.Tensor:
     """Four fingers side by side, from any direction, more often over the lower half."""
     angle = 2 * math.pi * torch.rand(count)
     x, y = _around(0.5, 0.3, count), _around(0.62, 0.25, count)
@@ -83,7 +96,7 @@ def _hand(count: int) -> torch.Tensor:
     return _things(fingers)
 
 
-def _hair(count: int) -> torch.Tensor:
+def hair(count: int) -> torch.Tensor:
     """A large ellipse that reaches in from the top or from a side."""
     angle = math.pi * torch.rand(count)  # from the right over the top to the left
     reach = 0.15 + 0.25 * torch.rand(count)
@@ -93,7 +106,22 @@ def _hair(count: int) -> torch.Tensor:
     return _things([_shape(x, y, size, size, angle, torch.full((count,), 2.0))])
 
 
-def _anything(count: int) -> torch.Tensor:
+def large_hand(count: int) -> torch.Tensor:
+    """A palm with three fingers over a cheek, the mouth or the chin; only the network that finds covers is shown it."""
+    size, angle = _around(0.75, 0.3, count), math.pi * (torch.rand(count) - 0.5)
+    x, y = _around(0.5, 0.28, count), _around(0.72, 0.2, count)
+    across, along = (angle.cos(), angle.sin()), (angle.sin(), -angle.cos())
+    palm = _shape(x, y, 0.30 * size, 0.24 * size, angle, torch.full((count,), 3.0))
+    fingers = []
+    for index in (-1, 0, 1):
+        aside, away, long = 0.19 * index * size, _around(0.38, 0.06, count) * size, _around(0.22, 0.07, count) * size
+        place = [middle + aside * a + away * b for middle, a, b in zip((x, y), across, along, strict=True)]
+        fingers.append(_shape(*place, 0.075 * size, long, angle, torch.full((count,), 2.5)))
+    return _things([palm, *fingers])
+
+
+def anything(count: int) -> torch.Tensor:
+    """One shape anywhere."""
     angle, power = math.pi * torch.rand(count), 2 + 6 * torch.rand(count)
     sizes = [0.08 + 0.17 * torch.rand(count) for _ in range(2)]
     return _things([_shape(torch.rand(count), torch.rand(count), *sizes, angle, power)])

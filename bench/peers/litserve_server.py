@@ -15,8 +15,9 @@ from fastapi import Body  # type: ignore[import-not-found]
 from emotion.alignment import Aligner
 from emotion.answer import answer
 from emotion.classifier import OnnxClassifier
+from emotion.covering import Covering
 from emotion.detection import Detector
-from emotion.pipeline import DETECTOR, LANDMARKS, NETWORK, Pipeline
+from emotion.pipeline import COVERING, DETECTOR, LANDMARKS, NETWORK, Pipeline
 
 MODELS = Path("model_store")
 
@@ -27,7 +28,10 @@ class EmotionAPI(litserve.LitAPI):  # type: ignore[misc]
     def setup(self, device: str) -> None:
         """Load the pipeline in a worker."""
         self.pipeline = Pipeline(
-            OnnxClassifier(MODELS / NETWORK), Detector(MODELS / DETECTOR), Aligner(MODELS / "third_party" / LANDMARKS)
+            OnnxClassifier(MODELS / NETWORK),
+            Detector(MODELS / DETECTOR),
+            Aligner(MODELS / "third_party" / LANDMARKS),
+            Covering(MODELS / COVERING),
         )
         self.pipeline.warm_up()
 

@@ -41,9 +41,10 @@ def break_some(folder: Path) -> None:
 
 
 def models(folder: Path) -> Path:
-    """The three model files in one folder, as the installed package has them."""
+    """The four model files in one folder, as the installed package has them."""
     folder.mkdir()
-    for path in (ROOT / "model_store" / "emotion.onnx", ROOT / "model_store" / "centerface-int8.onnx"):
+    for name in ("emotion.onnx", "covering.onnx", "centerface-int8.onnx"):
+        path = ROOT / "model_store" / name
         (folder / path.name).symlink_to(path)
     landmarks = ROOT / "model_store" / "third_party" / "shape_predictor_5_face_landmarks.dat"
     assert landmarks.is_file(), third_party.__doc__

@@ -57,7 +57,8 @@ def served_files() -> list[Path]:
 def test_the_archive_holds_the_handler_and_nothing_else(unpacked: Path) -> None:
     found = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
     package = {str(path.relative_to(ROOT)) for path in served_files()}
-    models = {"emotion.onnx", third_party.INT8_DETECTOR.name, third_party.LANDMARKS.name}
+    networks = (third_party.COVERING_NETWORK, third_party.INT8_DETECTOR, third_party.LANDMARKS)
+    models = {"emotion.onnx", *(each.name for each in networks)}
     ours = {"emotion_handler.py", *(f"handler/{name}" for name in BESIDE), "model-config.yaml"}
     assert found == package | models | ours | {"MAR-INF/MANIFEST.json"}
 

@@ -42,7 +42,7 @@ from tests.conftest import ROOT, png_header
 RECORDED: dict[str, Any] = json.loads((Path(__file__).parent / "answers.json").read_text(encoding="utf-8"))
 """What the pipeline found in photos, at full precision, with the bodies that version 2.1.0 answered."""
 
-QUALITY = Quality(92.33, 0.5, 4.0, 120.0, 50.0, 0.0, 3.7, 0.0, 1.0)
+QUALITY = Quality(92.33, 0.5, 4.0, 120.0, 50.0, 0.0, 0.03, 3.7, 0.0, 1.0)
 
 CLASSIFIER: Any = SimpleNamespace(**RECORDED["model"])
 

@@ -13,7 +13,7 @@ from emotion.detection import Detector, long_side_of_look, smallest_wanted, with
 from emotion.image import decode, decode_reduced
 from emotion.pipeline import Pipeline
 from emotion.pyramid import Pyramid
-from emotion.turning import Turn, sent_point
+from emotion.turning import Turn, detect_turned, sent_point
 from tests.conftest import GROUP_FACES, analyse, encoded, photo_bytes, photo_path
 from training import photographs, third_party
 from training.detector import rearranged
@@ -114,6 +114,15 @@ def test_a_turned_photo_is_read_upright_and_its_boxes_lie_in_the_photo_as_sent(
         x, y = face.detection.x, face.detection.y
         eye_x, eye_y = face.landmarks.left_eye
         assert x < eye_x < x + face.detection.width and y < eye_y < y + face.detection.height
+
+
+@pytest.mark.parametrize("degrees", [90, 270])
+def test_a_face_that_is_found_as_surely_on_its_side_is_turned_too(detector: Detector, degrees: int) -> None:
+    """The detector is surer of this one, lying, than of most upright faces."""
+    photo = photographs.with_people()["obama"]
+    turned, _, (face, *_) = detect_turned(detector, Pyramid(np.ascontiguousarray(np.rot90(photo, degrees // 90))))
+    assert turned == degrees
+    assert face.height > face.width
 
 
 def upright_point(point: tuple[float, float], degrees: int, width: int, height: int) -> tuple[float, float]:

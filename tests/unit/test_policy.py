@@ -46,7 +46,7 @@ def test_each_rule_holds_back_what_it_says(rules: Policy, left: list[str | None]
 def test_a_face_in_a_photo_on_its_side_is_as_wide_as_upright() -> None:
     """Its box is as wide as the face is high."""
     quality = Quality(
-        size=45, sharpness=0.5, noise=1, brightness=120, contrast=50, clipped=0, roll=0, turn=0, inside=1
+        size=45, sharpness=0.5, noise=1, brightness=120, contrast=50, clipped=0, covered=0, roll=0, turn=0, inside=1
     ).model_dump()
     lying = Analysis.model_validate(
         analysis(face("happy", 0.9, width=60.0, height=45.0) | {"quality": quality}) | {"turned": 90}

@@ -1,0 +1,33 @@
+"""How much of a face is covered by what is in front of it: a mask, a hand, hair, dark glasses.
+
+Nothing that can be measured with a formula gives these away, so a small network of its own looks for them;
+`training.covering` trains it, on things drawn over FER-2013's faces.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+
+class Covering:
+    """Holds the network, on one thread."""
+
+    def __init__(self, model: Path) -> None:
+        """`model`: the file that `python -m training.covering` writes; raises `ValueError` when it is not readable."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # onnxruntime's own exceptions share no base class
+            raise ValueError(f"{model.name}: ONNX Runtime cannot load it; `make covering` writes it") from error
+        self._input = self._session.get_inputs()[0].name
+
+    def shares(self, crops: Sequence[np.ndarray]) -> list[float]:
+        """The covered share, 0 to 1, of each of the crops, grey uint8 `[48, 48]`, that the networks read."""
+        if not crops:
+            return []
+        (shares,) = self._session.run(None, {self._input: np.stack(crops)[:, None]})
+        found: list[float] = shares.tolist()
+        return found
