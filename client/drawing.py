@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from client.results import UNCERTAIN, shown_emotion
+from client.results import UNCERTAIN, named, shown_emotion
 from emotion import labels
 from emotion.contract import Face
 from emotion.placement import hidden, place
@@ -37,7 +37,7 @@ def annotate(
         draw.rounded_rectangle(inner, radius=3 * unit, outline=COLOURS[emotion], width=line)
     covered, strip = list(boxes), 3 * unit
     for number, face, box, emotion in zip(numbers or range(1, len(faces) + 1), faces, boxes, emotions, strict=True):
-        for text in (f"{number}  {emotion} {face.confidence:.0%}", str(number)):
+        for text in (f"{number}  {named(face, threshold)}", str(number)):
             ink = draw.textbbox((0, 0), text, font=font)
             label = (ink[2] - ink[0] + 3 * strip, ink[3] - ink[1] + 2 * strip)
             plate = place(label, box, 2 * unit, size, covered)

@@ -53,6 +53,7 @@ def examples(settings: Settings, file: str, detail: Detail) -> list[Example]:
         f"  headers: {headers},",
         f"  body: await readFile({json.dumps(file)}),",
         "});",
+        "if (!answer.ok) throw new Error(await answer.text());",
         "const { faces } = await answer.json();",
         "for (const face of faces) console.log(face.emotion, face.confidence);",
     ]

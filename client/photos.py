@@ -74,6 +74,11 @@ class Photo:
         """Whether it has more pixels than are decoded."""
         return self.thumbnail is None and self.size is not None
 
+    @property
+    def is_a_copy(self) -> bool:
+        """Whether `data` has other pixels than the user's own file; a PNG of the same size has the same."""
+        return self.scale < 1 or bool(not self.is_png and self.original and self.data != self.original)
+
     def to_show(self) -> str:
         """The upright picture as a data URL for a browser; only if there is a `thumbnail`."""
         with Image.open(io.BytesIO(self.data)) as image:

@@ -56,6 +56,12 @@ def shown_emotion(face: Face, threshold: float) -> str:
     return face.emotion if face.emotion and face.reliable and face.confidence >= threshold else UNCERTAIN
 
 
+def named(face: Face, threshold: float, between: str = " ") -> str:
+    """What is shown of a face, as `happy 93%`; `uncertain` stands alone: a percentage would seem to say how much."""
+    shown = shown_emotion(face, threshold)
+    return shown if shown == UNCERTAIN else f"{shown}{between}{face.confidence:.0%}"
+
+
 def ranked(face: Face) -> list[tuple[Emotion, float]]:
     """Its emotions with their probabilities, the most probable first."""
     return sorted(face.probabilities.items(), key=lambda pair: pair[1], reverse=True)

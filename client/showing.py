@@ -41,26 +41,28 @@ def show_outcome(
     report = load_report(session.configuration().reports)
     if report is not None and report.model.version != analysis.model.version:
         report = None
-    photo.show(outcome.photo, analysis, threshold, report=report, seen=seen, key=f"faces in {key}")
     if not outcome.faces:
-        st.info(
-            "No face was found. Faces should look towards the camera, be lit, and be at least 20 pixels wide; "
-            "try a photo that was taken from nearer.",
-            icon=":material/search:",
-        )
+        st.info(words.of_no_face(outcome.photo), icon=":material/search:")
+    photo.show(outcome.photo, analysis, threshold, report=report, seen=seen, key=f"faces in {key}")
 
 
 def try_all_again(outcomes: Sequence[Outcome]) -> None:
     """Of many photos: how many were not read, and a button for those that may be read on the next try."""
-    errors = [outcome.answer for outcome in outcomes if isinstance(outcome.answer, ServiceError)]
-    if not errors:
+    failed = [(outcome.photo.name, outcome.answer) for outcome in outcomes if isinstance(outcome.answer, ServiceError)]
+    if not failed:
         return
-    passing = sum(error.passes for error in errors)
+    passing = sum(error.passes for _, error in failed)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f":material/block: {len(errors)} of {len(outcomes)} photos could not be read.", width="content")
+        st.markdown(f":material/block: {len(failed)} of {len(outcomes)} photos could not be read.", width="content")
         if passing:
-            label = f"Try {passing} again" if passing < len(errors) else "Try again"
+            label = f"Try {passing} again" if passing < len(failed) else "Try again"
             st.button(label, icon=":material/refresh:", on_click=_forget_failures)
+        with st.popover("Which, and why", type="tertiary"):
+            st.markdown(
+                "\n".join(
+                    f"- **{words.plain(words.shortened(name))}**: {words.of_error(error)}." for name, error in failed
+                )
+            )
 
 
 def _show_error(error: ServiceError, *, again: bool) -> None:

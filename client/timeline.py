@@ -8,7 +8,7 @@ import altair as alt
 from client import words
 from client.api import ServiceError
 from client.drawing import COLOURS
-from client.results import EMOTIONS, UNCERTAIN, shown_emotion
+from client.results import EMOTIONS, UNCERTAIN, named, shown_emotion
 from client.video import Moment
 from emotion.labels import css
 
@@ -129,7 +129,7 @@ def seen(moment: Moment, threshold: float, people: Container[int] | None = None)
     if isinstance(moment.answer, ServiceError):
         return words.of_error(moment.answer)
     said = [
-        f"Face {each.person}: {shown_emotion(each.smoothed, threshold)}, {each.smoothed.confidence:.0%}"
+        f"Face {each.person}: {named(each.smoothed, threshold, ', ')}"
         for each in moment.followed
         if people is None or each.person in people
     ]

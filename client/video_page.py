@@ -112,7 +112,7 @@ def _draw(watched: Watched, moments: list[Moment], threshold: float, ended: bool
 
 def _state(watched: Watched, moments: list[Moment], ended: bool) -> None:
     pictures, people, failed = watching.counts(moments)
-    seen = "1 person" if people == 1 else f"{people} people"
+    seen = "1 face" if people == 1 else f"{people} faces"  # whose it is at each moment is not known
     name = words.plain(words.shortened(watched.name))
     known = f"{pictures} pictures, {seen}" + (f", {failed} not answered" if failed else "")
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Sequence
 
+import numpy as np
+
 from client.api import ServiceError
 from client.photos import KINDS, MOST_PIXELS, Photo
 from client.report import Report
-from client.results import UNCERTAIN, ranked, shown_emotion, why_unreliable
+from client.results import UNCERTAIN, named, ranked, shown_emotion, why_unreliable
 from emotion.contract import (
     EMPTY_BODY,
     INVALID_IMAGE,
@@ -19,6 +21,9 @@ from emotion.contract import (
 
 RUNNER_UP = 0.2
 """The share from which on the second most probable emotion is named."""
+
+DARK = 35
+"""Mean grey, of 255, of photos in which darkness is the likeliest reason why no face is found."""
 
 LONGEST_NAME = 44
 """Characters of a file's name where it stands beside something else."""
@@ -53,10 +58,7 @@ def of_photo(faces: Sequence[Face], threshold: float) -> str:
     """The annotated photo for people who cannot see it."""
     if not faces:
         return "The photo; no face was found"
-    found = [
-        f"Face {number}: {shown_emotion(face, threshold)}, {percent(face.confidence)}"
-        for number, face in enumerate(faces, start=1)
-    ]
+    found = [f"Face {number}: {named(face, threshold, ', ')}" for number, face in enumerate(faces, start=1)]
     return f"The photo with {len(found)} marked face{'s' if len(found) > 1 else ''}. {'; '.join(found)}"
 
 
@@ -90,6 +92,17 @@ def of_answer(analysis: Analysis, photo: Photo) -> str:
         )
         remarks.append(f"{_smaller(analysis.left_out)} found and not shown{why}.")
     return " ".join(remarks)
+
+
+def of_no_face(photo: Photo) -> str:
+    """Why there may be none, and what to try."""
+    grey = np.asarray(photo.picture().convert("L").resize((64, 64)), dtype=float)
+    if grey.mean() < DARK:
+        return "No face was found. This photo is very dark; light on the face helps most."
+    return (
+        "No face was found. Faces should look towards the camera, be lit, and be at least 20 pixels wide; try a photo "
+        "that was taken from nearer."
+    )
 
 
 def of_size(photo: Photo) -> str:

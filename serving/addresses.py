@@ -6,6 +6,16 @@ from dataclasses import dataclass
 LOOPBACK = "127.0.0.1"
 
 
+PORTS = {
+    "door": "where the service answers",
+    "management": "TorchServe's management, for this machine alone",
+    "metrics": "TorchServe's numbers, for Prometheus",
+    "door_metrics": "the front door's numbers, for Prometheus",
+    "inference": "TorchServe behind the front door, for this machine alone",
+}
+"""What listens on each port of `Addresses`."""
+
+
 @dataclass(frozen=True)
 class Addresses:
     """Ports: the door's for everybody, two for Prometheus, and two that never leave loopback."""

@@ -14,7 +14,7 @@ from serving.server import Service, add_port_arguments, serving
 def main() -> None:
     parser = argparse.ArgumentParser(description="Run the service and the page in the foreground.")
     add_port_arguments(parser)
-    parser.add_argument("--page-port", type=int, default=8501)
+    parser.add_argument("--page-port", type=int, default=8501, help="the page (default: %(default)s)")
     arguments = vars(parser.parse_args())
     page_port = arguments.pop("page_port")
     addresses = Addresses(**arguments)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from emotion import policy
 from serving.access import token_from
-from serving.addresses import LOOPBACK, Addresses, ServerFailed, check_port
+from serving.addresses import LOOPBACK, PORTS, Addresses, ServerFailed, check_port
 from serving.door import door, is_open
 from serving.processes import ask_to_stop, stopping_on_signals
 from serving.torchserve import ARCHIVE, torchserve, workers_are_ready
@@ -68,7 +68,8 @@ def main() -> None:
 def add_port_arguments(parser: argparse.ArgumentParser) -> None:
     """An option for each port, named as in `Addresses`."""
     for name, default in vars(Addresses()).items():
-        parser.add_argument(f"--{name.replace('_', '-')}-port", dest=name, type=int, default=default)
+        said = f"{PORTS[name]} (default: {default})"
+        parser.add_argument(f"--{name.replace('_', '-')}-port", dest=name, type=int, default=default, help=said)
 
 
 @contextlib.contextmanager

@@ -6,8 +6,9 @@ import streamlit as st
 
 from client import charts, examples, session
 from client.api import Answer
+from client.photos import Photo
 from emotion import openapi
-from emotion.contract import STANDARD
+from emotion.contract import ACCEPTED, STANDARD
 
 
 def show() -> None:
@@ -19,8 +20,15 @@ def show() -> None:
         st.write("This asks the service about a photo. After you have tried one on the page, its own request is here.")
         file, detail = "photo.jpg", STANDARD
     else:
-        file, detail = _name(latest), latest.analysis.detail
-        st.write(f"The request that this page made last, for {len(latest.analysis.faces)} faces in one photo:")
+        photo = _photo(latest)
+        file, detail = photo.name if photo else "photo.jpg", latest.analysis.detail
+        count = len(latest.analysis.faces)
+        st.write(f"The request that this page made last, for {count} face{'' if count == 1 else 's'} in one photo:")
+        if photo and photo.is_a_copy:
+            st.caption(
+                ":material/info: The page sent a smaller or converted copy of this file. The service itself reads "
+                f"{ACCEPTED}; its answer about the file may differ a little."
+            )
     ways = examples.examples(configuration, file, detail)
     for tab, way in zip(st.tabs([way.name for way in ways]), ways, strict=True):
         with tab:
@@ -32,10 +40,9 @@ def show() -> None:
     _description()
 
 
-def _name(answer: Answer) -> str:
-    """Of the photo that was answered so, or a stand-in if it is gone."""
-    found = (outcome.photo.name for outcome in session.outcomes().values() if outcome.answer is answer)
-    return next(found, "photo.jpg")
+def _photo(answer: Answer) -> Photo | None:
+    """What was answered so, unless it is gone."""
+    return next((outcome.photo for outcome in session.outcomes().values() if outcome.answer is answer), None)
 
 
 def _answer(answer: Answer) -> None:

@@ -72,7 +72,7 @@ def _classes(report: Report) -> None:
         st.header("Each emotion")
         st.write(
             "Precision: of the faces called so, how many are. Recall: of the faces that are so, how many are found. "
-            "The bar is F1, the mean of both, the grey line its 95% interval."
+            "The bar is F1, the harmonic mean of both, the grey line its 95% interval."
         )
         st.altair_chart(
             charts.class_scores(report), alt="F1, precision and recall of each emotion; the table has the numbers"

@@ -45,7 +45,7 @@ def give(tab: Page, path: Path) -> None:
 def test_a_video_of_known_stills_shows_their_emotions_in_their_order(tab: Page, video: Path) -> None:
     tab.get_by_role("radio", name="Video").click()
     give(tab, video)
-    expect(tab.get_by_text("18 pictures, 1 person")).to_be_visible()
+    expect(tab.get_by_text("18 pictures, 1 face")).to_be_visible()
     name, table = downloaded(tab, "Results as JSON")
     content = json.loads(table)
     assert name == "holiday-emotions.json" and content["file"] == "holiday.mp4"
@@ -90,5 +90,5 @@ def test_nothing_of_a_video_is_written_to_a_disk(tab: Page, video: Path, page_ur
     tab.get_by_role("button", name="Another video").click()
     with written_files(pid, tmp_path / "strace", page_url, "index.html") as written:
         give(tab, large)
-        expect(tab.get_by_text("18 pictures, 1 person")).to_be_visible()
+        expect(tab.get_by_text("18 pictures, 1 face")).to_be_visible()
     assert written == set()

@@ -43,7 +43,7 @@ def shown(page: AppTest, key: str = "photo") -> dict[str, Any]:
 
 def read(page: AppTest) -> list[str]:
     """The faces of the shown photo, as their cards are titled."""
-    return [f"{face['number']} · {face['emotion']} {face['confidence']}" for face in shown(page)["faces"]]
+    return [f"{face['number']} · {face['named']}" for face in shown(page)["faces"]]
 
 
 def tiles(page: AppTest) -> list[str]:

@@ -140,7 +140,7 @@ def test_a_video_is_analysed_and_shown(page: AppTest, service: Service) -> None:
     watched = give(page, VIDEO)
     assert watched.error is None and service.requests == 6
     assert counted("emotion_client_requests_total", outcome="ok") == before + 6
-    assert r"**holiday\.mp4** · 6 pictures, 2 people" in texts(page)
+    assert r"**holiday\.mp4** · 6 pictures, 2 faces" in texts(page)
     assert "At 0:00.0 · Face 1: happy, 90%; Face 2: sad, 70%" in texts(page)
     slider(page).set_value(3).run()
     assert "At 0:01.5 ·" in texts(page)
@@ -303,7 +303,7 @@ def test_what_is_known_stays_when_it_is_cancelled(page: AppTest, service: Servic
     end(page, watched)
     known = len(watched.moments)
     assert watched.error is None and 3 <= known <= 4 and service.requests == known
-    assert f"{known} pictures, 1 person" in texts(page) and "At 0:00.0 · Face 1: happy" in texts(page)
+    assert f"{known} pictures, 1 face" in texts(page) and "At 0:00.0 · Face 1: happy" in texts(page)
     assert page.get("vega_lite_chart") and page.get("download_button") and "**Happy**" in texts(page)
 
 
@@ -358,7 +358,7 @@ def test_after_a_moment_of_overload_the_video_goes_on(page: AppTest, service: Se
     assert watched.error is None and not page.error and service.requests == 7
     assert [moment.at for moment in watched.moments] == pytest.approx([0, 0.5, 1, 1.5, 2, 2.5])
     assert [each.person for moment in watched.moments for each in moment.followed] == [1, 1, 2, 2, 2, 2]
-    assert "6 pictures, 2 people" in texts(page) and not button(page, "Go on")
+    assert "6 pictures, 2 faces" in texts(page) and not button(page, "Go on")
 
 
 def test_nothing_can_be_set_that_a_given_video_does_not_heed(page: AppTest) -> None:

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from streamlit.testing.v1 import AppTest
 
 from client.report import load_compression, load_peer_stress, load_photograph_stress, load_report, load_stress
 from client.results import EMOTIONS
 from client.settings import Settings
-from tests.conftest import photo_bytes
+from tests.conftest import encoded, photo_bytes, photo_path
 from tests.unit.local_service import Service
 from tests.unit.pages import APP, switch, texts, upload_one
 
@@ -96,7 +97,16 @@ def test_the_api_page_has_the_request_just_made_and_its_answer(page: AppTest, se
     assert curl == f"curl -T 'me & you.jpg' '{service.url}/predictions/emotion?detail=standard'"
     assert "'me & you.jpg'" in python and '"me & you.jpg"' in javascript
     assert json.loads(answer) == json.loads(service.body)
+    assert "for 1 face in one photo" in texts(page) and "copy of this file" not in texts(page)
     assert page.get("download_button")[0].proto.label == "OpenAPI document"
+
+
+def test_the_api_page_says_where_the_page_sent_a_copy_of_the_file(page: AppTest, service: Service) -> None:
+    large = encoded(Image.open(photo_path("smiling")).resize((3000, 3000)), "JPEG")
+    upload_one(page, large, "large.jpg")
+    switch(page, "api")
+    assert "curl -T large.jpg" in page.code[0].value
+    assert "smaller or converted copy" in texts(page)
 
 
 def test_privacy_has_the_full_text(page: AppTest) -> None:

@@ -84,6 +84,7 @@ def test_what_was_refused_for_good_is_not_sent_again_with_the_rest(page: AppTest
     button(page, "Try 1 again").click().run()
     assert service.requests == 3
     assert "1 of 2 photos could not be read." in texts(page)
+    assert r"- **photo\.jpg**: The end of this file is missing." in texts(page)
 
 
 def test_photos_beyond_the_bound_of_a_session_are_not_taken(page: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:

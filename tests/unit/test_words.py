@@ -1,13 +1,16 @@
 """What the page says of a face and of an error, in people's words."""
 
 import pytest
+from PIL import Image
 
 from client.api import ImageRefused, Redirected, ServerAway, ServerBusy, ServiceError
-from client.photos import Photo
+from client.photos import Photo, prepare
 from client.report import Report, load_report
+from client.results import named
 from client.settings import Settings
-from client.words import of_answer, of_error, of_face, plain
+from client.words import of_answer, of_error, of_face, of_no_face, of_photo, plain
 from emotion.contract import Analysis, Face
+from tests.conftest import encoded
 from tests.unit.local_service import analysis, face
 
 
@@ -23,6 +26,18 @@ def report() -> Report:
     report = load_report(Settings().reports)
     assert report is not None
     return report
+
+
+def test_darkness_is_named_where_no_face_is_found(smiling: Image.Image) -> None:
+    assert "very dark" not in of_no_face(prepare("photo.jpg", encoded(smiling, "JPEG")))
+    night = smiling.point(lambda grey: grey // 12)
+    assert "very dark" in of_no_face(prepare("photo.jpg", encoded(night, "JPEG")))
+
+
+def test_uncertain_stands_without_a_percentage() -> None:
+    assert named(one(), 0.5) == "happy 90%"
+    assert named(one(), 0.95) == named(one(reliable=False, reasons=["too_small"]), 0.5) == "uncertain"
+    assert of_photo([one(), one(confidence=0.4)], 0.5).endswith("Face 1: happy, 90%; Face 2: uncertain")
 
 
 def test_how_often_such_faces_are_right_comes_from_the_report(report: Report) -> None:

@@ -214,7 +214,9 @@ class LiveCamera {
     const rate = count > 1 ? ((count - 1) * 1000) / (now - this.measured[0].at) : 0;
     const numbers = [`${rate.toFixed(1)} frames a second`];
     if (count) numbers.push(`${middle.toFixed(0)} ms from camera to overlay`);
-    setText(this.parts.measured, [...numbers, `${this.refused} refused`].join(" · "));
+    numbers.push(`${this.refused} refused`);
+    if (!this.people.length && !this.doubted) numbers.push("no face is seen");
+    setText(this.parts.measured, numbers.join(" · "));
     const described = this.describe();
     if (now - this.heard > SPOKEN_EVERY) {
       this.heard = now;
@@ -224,7 +226,7 @@ class LiveCamera {
 
   // For those who do not see the picture; the cards say the same.
   describe() {
-    const seen = this.people.map(({ person, shown, confidence }) => `face ${person}: ${shown}, ${percent(confidence)}`);
+    const seen = this.people.map(({ person, shown, confidence }) => `face ${person}: ${named(shown, confidence, ", ")}`);
     const words = this.doubted || (seen.length ? `Seen: ${seen.join("; ")}` : "No face is seen");
     this.parts.overlay.setAttribute("aria-label", words);
     this.curves.draw(performance.now(), this.doubted.toLowerCase());

@@ -44,7 +44,7 @@ class Curves {
     for (const [person, card] of this.cards) {
       const points = this.points.get(person);
       const { shown, confidence, why } = points.at(-1);
-      const seen = [`${shown} ${percent(confidence)}`, ...(why ? [why] : [])];
+      const seen = [named(shown, confidence), ...(why ? [why] : [])];
       const known = doubted ? [doubted] : away(person) ? ["not in the picture"] : seen;
       setText(card.querySelector("h2"), [`Face ${person}`, ...known].join(" · "));
       this.lines(card.querySelector("canvas"), points, now);

@@ -54,7 +54,7 @@ class Overlay {
         pen.lineWidth = line;
         pen.strokeRect(left, top, across, down);
       }
-      this.label(pen, `${person}  ${look} ${percent(confidence)}`, colour, left, top, width);
+      this.label(pen, `${person}  ${named(look, confidence)}`, colour, left, top, width);
       if (people.length <= MOST_BARS) this.bars(pen, probabilities, left, top, across, width, height);
     }
   }

@@ -4,6 +4,11 @@ function percent(share) {
   return `${Math.round(share * 100)}%`;
 }
 
+// "uncertain" stands alone: a percentage beside it would seem to say how much.
+function named(shown, confidence, between = " ") {
+  return shown === "uncertain" ? shown : `${shown}${between}${percent(confidence)}`;
+}
+
 function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

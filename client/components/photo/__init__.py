@@ -14,7 +14,7 @@ from client import crops, words
 from client.drawing import COLOURS
 from client.photos import Photo
 from client.report import Report
-from client.results import EMOTIONS, ranked, shown_emotion
+from client.results import EMOTIONS, named, ranked, shown_emotion
 from emotion.contract import Analysis, Face
 from emotion.labels import css
 
@@ -55,7 +55,7 @@ def _face(face: Face, threshold: float, report: Report | None) -> dict[str, Any]
     return {
         "box": face.box.model_dump(),
         "emotion": emotion,
-        "confidence": words.percent(face.confidence),
+        "named": named(face, threshold),
         "colour": css(COLOURS[emotion]),
         "notes": words.of_face(face, threshold, report),
         "bars": [

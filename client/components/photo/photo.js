@@ -52,14 +52,14 @@ class View {
   }
 
   card(face) {
-    const says = `Face ${face.number}: ${face.emotion}, ${face.confidence}. ${face.notes.join(" ")}`;
+    const says = `Face ${face.number}: ${face.named}. ${face.notes.join(" ")}`;
     const button = element("button", { type: "button", "aria-label": says.trim() });
     button.append(element("canvas", { width: CROP, height: CROP }));
     if (face.seen) {
       button.append(element("img", { class: "seen", src: face.seen, alt: "" }));
     }
     const name = element("span", { class: "name" }, element("b", {}, `${face.number} · ${capital(face.emotion)}`));
-    name.append(face.confidence);
+    name.append(face.named.slice(face.emotion.length));
     button.append(name);
     const card = element("li", { class: "card", title: face.notes.join(" ") }, button);
     card.style.setProperty("--colour", face.colour);
@@ -127,7 +127,7 @@ class View {
     const covered = [...boxes];
     const many = boxes.length > MOST_LABELS;
     this.data.faces.forEach((face, at) => {
-      const text = `${face.number}  ${face.emotion} ${face.confidence}`;
+      const text = `${face.number}  ${face.named}`;
       const plate = place(textWidth(text) + 20, 22, boxes[at], width, height, covered);
       if (many || overlap(plate, covered)) {
         groups[at].append(dot(face, boxes[at]));
