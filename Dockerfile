@@ -88,7 +88,8 @@ COPY --from=bulk-packages /opt/venv /opt/venv
 COPY emotion/ emotion/
 COPY bulk/ bulk/
 COPY --from=archive /build/model_store/emotion.onnx /build/model_store/covering.onnx \
-    /build/model_store/centerface-int8.onnx /build/model_store/third_party/shape_predictor_5_face_landmarks.dat emotion/models/
+    /build/model_store/centerface-int8.onnx \
+    /build/model_store/third_party/shape_predictor_5_face_landmarks.dat emotion/models/
 # A worker's libraries keep to one thread: there is a worker for each core.
 ENV PYTHONPATH=/app OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 RAY_USAGE_STATS_ENABLED=0
 ENTRYPOINT []

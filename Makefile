@@ -28,8 +28,8 @@ serve: $(BIN)/.installed model_store/emotion.mar
 
 mar: model_store/emotion.mar
 
-model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx model_store/covering.onnx model_store/centerface-int8.onnx \
-		training/package.py training/third_party.py \
+model_store/emotion.mar: $(BIN)/.installed model_store/emotion.onnx model_store/covering.onnx \
+		model_store/centerface-int8.onnx training/package.py training/third_party.py \
 		$(shell find emotion handler -name '*.py' -o -name '*.txt' -o -name '*.yaml')
 	$(BIN)/python -m training.package
 
@@ -90,7 +90,7 @@ compress: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.compress --data $(DATA) --version $(VERSION)
 
-# From the committed weights to everything in model_store/; training that is done is not done again.
+# From the committed weights to the served network and its reports; training that is done is not done again.
 release: $(BIN)/.installed
 	$(need-data)
 	$(BIN)/python -m training.train --data $(DATA) --recipe vgg-funnel-robust $(OPTIONS)

@@ -131,7 +131,7 @@ def memory_mib(pid: int) -> float:
 
 
 def unpack_models(folder: Path) -> Path:
-    """The folder, with the three model files in it."""
+    """The folder, with the model files in it."""
     with zipfile.ZipFile(ROOT / "model_store" / "emotion.mar") as archive:
         archive.extractall(folder)
     return folder

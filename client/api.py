@@ -236,8 +236,8 @@ class EmotionClient:
         round_trip = time.perf_counter() - started
         if response.status_code != requests.codes.ok:
             raise _error(response)
-        if not response.content:  # see UPLOAD_TIMEOUT in emotion/contract.py
-            raise UploadTimeout("the photo did not arrive in time")
+        if not response.content:  # the door's word, now and then, for an upload that took too long
+            raise UploadTimeout("the answer is empty; the photo may not have arrived in time")
         try:
             analysis = Analysis.model_validate_json(response.content)
         except ValidationError as error:

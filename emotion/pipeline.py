@@ -169,7 +169,9 @@ class Pipeline:
         for shape in ((480, 640, 3), (640, 480, 3), (640, 640, 3)):
             self._detector.detect(np.zeros(shape, dtype=np.uint8))
         for count in (1, 2, 4, 8):
-            self.classify([np.zeros((INPUT_SIZE, INPUT_SIZE), dtype=np.uint8)] * count)
+            crops = [np.zeros((INPUT_SIZE, INPUT_SIZE), dtype=np.uint8)] * count
+            self.classify(crops)
+            self._covering.shares(crops)
 
     def _prepare(self, data: bytes | bytearray, detail: Detail) -> "_Prepared | ImageError":
         clock = _Clock()

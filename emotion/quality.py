@@ -1,6 +1,6 @@
 """How well a face can be read: what is measured of it, and why an answer about it is not to be relied on.
 
-All of it comes from the crop that the network reads, from the box and from the landmarks; together 0.1 ms a face
+All of it comes from the crop that the network reads, from the box and the landmarks; 0.1 ms a face without `covered`
 (`python -m timeit -s "import numpy, emotion.quality as q; c = numpy.zeros((48, 48), 'uint8')" "q.measure_crop(c)"`).
 What covers a face (a mask, a hand) is told by `emotion.covering`; strong compression is told by nothing here.
 """

@@ -47,7 +47,7 @@ def detect_turned(
 
 
 def _turn_of(detector: Detector, photo: Pyramid, faces: list[Detection]) -> Turn:
-    """Degrees clockwise by which the surest face would stand upright; 0 where that is in doubt."""
+    """Degrees clockwise by which the surest face would stand upright; 0 where it does, or that is in doubt."""
     surest = max(faces, key=lambda face: face.confidence)
     (upright,) = detector.confidences_turned(photo, surest, (0,))
     if upright >= UPRIGHT:

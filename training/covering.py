@@ -2,7 +2,7 @@
 
     make covering DATA=fer2013.csv.gz
 
-Half of the training faces get something drawn in front of them (`training.occlusion`, and fillings of its own: the grey
+Six in ten training faces get something drawn in front of them (`training.occlusion`, and fillings of its own: the grey
 of the face, as a hand has it, and pieces of other faces), all are moved and most are damaged as `training.corruption`
 does. For each of 12 × 12 places the network learns which share of it is covered; its answer is their mean. What really
 covers faces in FER-2013 counts as uncovered, as nobody has marked it. Writes `covering.onnx`; takes half an hour on two

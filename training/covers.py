@@ -1,7 +1,8 @@
 """Things drawn in front of upright faces for the stress report: polygons in OpenCV, larger with each strength.
 
-They share with `training.occlusion` only the parts of the face that they cover: its shapes are superellipses in random
-greys; these have the outlines and greys of real things.
+They share with `training.occlusion` the parts of the face that they cover: its shapes are superellipses, mostly in any
+grey; these have the outlines and greys of real things. Only its large hand, which the network that finds covers is
+shown, is like the hand here: palm, fingers, place and grey.
 """
 
 import cv2

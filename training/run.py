@@ -53,7 +53,7 @@ class Run:
     """The state of a training run: network, moving average, optimizer and schedule."""
 
     def __init__(self, recipe: Recipe, training: Split, runs: Path, execution: Execution) -> None:
-        """See `train`; `runs` is the folder in which the artifacts the recipe builds on are looked for."""
+        """See `training.train.train`; in the folder `runs` the artifacts are looked for that the recipe builds on."""
         self.recipe, self.execution, self.device, self.epoch = recipe, execution, execution.device, 0
         self.origins: dict[str, dict[str, Any]] = {}
         self.taught_by: dict[str, dict[str, Any]] = {}

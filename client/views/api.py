@@ -27,7 +27,7 @@ def show() -> None:
         if photo and photo.is_a_copy:
             st.caption(
                 ":material/info: The page sent a smaller or converted copy of this file. The service itself reads "
-                f"{ACCEPTED}; its answer about the file may differ a little."
+                f"{ACCEPTED}, and refuses anything else; of a file that it reads its answer may differ a little."
             )
     ways = examples.examples(configuration, file, detail)
     for tab, way in zip(st.tabs([way.name for way in ways]), ways, strict=True):

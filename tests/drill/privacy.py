@@ -77,6 +77,8 @@ def written_files(pid: int, log: Path, url: str, read: str) -> Iterator[set[str]
                 requests.get(url, timeout=60)
                 time.sleep(0.2)
             yield written
+            if process.poll() is not None:
+                raise SystemExit("error: strace ended before the photos did")
         finally:  # or leaving would wait for ever
             process.send_signal(signal.SIGINT)
     written |= {path for path in WRITING.findall(_text(log)) if not path.startswith(NO_FILES)}

@@ -20,7 +20,7 @@ import emotion
 from emotion import contract
 from emotion.answer import answer
 from emotion.image import decode
-from emotion.pipeline import DETECTOR, LANDMARKS, NETWORK, Pipeline
+from emotion.pipeline import COVERING, DETECTOR, LANDMARKS, NETWORK, Pipeline
 from serving.addresses import Addresses
 from tests.conftest import ROOT, photo_bytes, photo_path
 
@@ -90,7 +90,7 @@ def test_the_wheel_is_small_and_holds_the_models_and_their_licences(wheel: Path)
         metadata = archive.read(f"emotion_detection-{emotion.__version__}.dist-info/METADATA").decode()
     package = {str(path.relative_to(ROOT)) for path in (ROOT / "emotion").glob("*.py")}
     licences = {"emotion/licences/centerface.txt", "emotion/licences/dlib-landmarks.txt"}
-    models = {f"emotion/models/{name}" for name in (NETWORK, DETECTOR, LANDMARKS)}
+    models = {f"emotion/models/{name}" for name in (NETWORK, COVERING, DETECTOR, LANDMARKS)}
     assert held == package | licences | models
     assert all(f"License-File: {licence}" in metadata for licence in licences)
 

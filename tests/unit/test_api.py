@@ -85,7 +85,7 @@ def test_fields_of_a_newer_server_are_no_error(service: Service) -> None:
         (404, {"code": 404}, ServiceError, "status 404"),
         (200, {"faces": 3}, ServiceError, "contract"),
         (200, analysis(face() | {"emotion": "<b>bored</b>"}), ServiceError, "contract"),
-        (200, b"", UploadTimeout, "not arrive in time"),
+        (200, b"", UploadTimeout, "not have arrived in time"),
         (200, b"<html>", ServiceError, "contract"),
     ],
 )

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d, binary_cross_entropy_with_logits
 
 from emotion.alignment import Aligner
 from emotion.covering import Covering
@@ -15,9 +16,9 @@ from emotion.image import decode_reduced
 from emotion.pipeline import Pipeline, Result
 from emotion.pyramid import Pyramid
 from emotion.quality import LIMITS
-from tests.conftest import photo_bytes
+from tests.conftest import MODEL, photo_bytes
 from training import third_party
-from training.covering import PLACE, drawn, export, train
+from training.covering import PLACE, CoveringNetwork, drawn, export, train
 from training.covers import hair, hand, mask
 
 PHOTOS = ("smiling", "serious", "group")
@@ -78,8 +79,9 @@ def test_no_crops_have_no_shares(covering: Covering) -> None:
     assert covering.shares([]) == []
 
 
-def test_another_file_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "covering.onnx").write_bytes(b"no network")
+@pytest.mark.parametrize("content", [b"no network", MODEL.read_bytes()], ids=["rubbish", "another network"])
+def test_another_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "covering.onnx").write_bytes(content)
     with pytest.raises(ValueError, match="make covering"):
         Covering(tmp_path / "covering.onnx")
 
@@ -95,9 +97,32 @@ def test_views_are_pictures_and_know_what_is_covered(grey_faces: np.ndarray) -> 
     assert (covered == 0).any() and (covered > 0.1).any()
 
 
+def test_what_is_taught_as_covered_is_what_was_drawn_over(
+    grey_faces: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Moved together; without damage, which would change all of a face."""
+    monkeypatch.setattr("training.covering.damage", lambda faces, *_: faces)
+    monkeypatch.setattr("training.covering.alter", lambda faces, _: faces)
+    views = []
+    for share in (0.0, 1.0):
+        monkeypatch.setattr("training.covering.COVERED", share)
+        torch.manual_seed(0)
+        views.append(drawn(torch.from_numpy(grey_faces).unsqueeze(1)))
+    (bare, nothing), (seen, covered) = views
+    assert nothing.max() == 0
+    changed = avg_pool2d((bare - seen).abs(), PLACE)
+    assert changed[covered == 0].max() <= 1, "of 255: rounding"
+    assert changed[covered > 0.9].mean() > 20
+
+
 def test_a_network_learns_is_written_and_answers_as_before(grey_faces: np.ndarray, tmp_path: Path) -> None:
     faces = torch.from_numpy(grey_faces).unsqueeze(1)
-    network = train(faces, epochs=2)
+    untaught, network = CoveringNetwork().eval(), train(faces, epochs=30)
+    torch.manual_seed(1)
+    seen, share = drawn(faces.repeat(8, 1, 1, 1))
+    with torch.no_grad():
+        before, after = (binary_cross_entropy_with_logits(each.places(seen), share) for each in (untaught, network))
+    assert after < before - 0.1
     path = export(network, tmp_path / "covering.onnx")
     with torch.no_grad():
         expected = network(faces)

@@ -211,10 +211,11 @@ def test_one_person_has_one_camera_the_one_started_last(
 
 
 def test_a_camera_started_anew_waits_for_the_frame_of_the_one_before(
-    opened: Opened, service: Service, monkeypatch: pytest.MonkeyPatch
+    opened: Opened, service: Service, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:
     monkeypatch.setattr(live, "TIMEOUT", 30.0)
     live._client.cache_clear()
+    request.addfinalizer(live._client.cache_clear)  # it has this test's patience
     service.held = threading.Event()
     with opened() as first, opened() as second, opened() as third:
         for number, socket in enumerate((first, second, third), start=1):
@@ -226,7 +227,6 @@ def test_a_camera_started_anew_waits_for_the_frame_of_the_one_before(
         assert json.loads(third.socket.recv(timeout=10))["people"]
         assert second.closed_with() == live.REFUSED
     assert service.requests == 2, "the second camera's frame was no longer wanted"
-    live._client.cache_clear()
 
 
 def test_one_session_has_only_so_many_connections(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from emotion.detection import Detection
 from emotion.errors import InvalidImage, UnsupportedFormat
 from emotion.framing import Framing, frame
 from emotion.labels import LABELS
-from emotion.pipeline import Pipeline, Result
+from emotion.pipeline import COVERING, DETECTOR, LANDMARKS, NETWORK, Pipeline, Result
 from emotion.pyramid import Pyramid
 from tests.conftest import GROUP_FACES, analyse, encoded, photo_bytes, photo_path
 
@@ -192,8 +192,11 @@ def test_the_pages_example_is_what_the_model_says(pipeline: Pipeline) -> None:
         assert face.probabilities == pytest.approx([shown.probabilities[label] for label in LABELS], abs=0.02)
 
 
-def test_a_missing_model_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"emotion\.onnx.*make wheel"):
+@pytest.mark.parametrize("missing", [NETWORK, COVERING, DETECTOR, LANDMARKS])
+def test_a_missing_model_file_is_named(tmp_path: Path, missing: str) -> None:
+    for name in {NETWORK, COVERING, DETECTOR, LANDMARKS} - {missing}:
+        (tmp_path / name).touch()
+    with pytest.raises(FileNotFoundError, match=rf"{re.escape(missing)}.*make wheel"):
         Pipeline.load(tmp_path)
 
 

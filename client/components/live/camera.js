@@ -226,7 +226,8 @@ class LiveCamera {
 
   // For those who do not see the picture; the cards say the same.
   describe() {
-    const seen = this.people.map(({ person, shown, confidence }) => `face ${person}: ${named(shown, confidence, ", ")}`);
+    const say = ({ person, shown, confidence }) => `face ${person}: ${named(shown, confidence, ", ")}`;
+    const seen = this.people.map(say);
     const words = this.doubted || (seen.length ? `Seen: ${seen.join("; ")}` : "No face is seen");
     this.parts.overlay.setAttribute("aria-label", words);
     this.curves.draw(performance.now(), this.doubted.toLowerCase());
