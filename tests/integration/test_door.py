@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import http.server
+import itertools
 import json
 import re
 import socket
@@ -231,6 +232,46 @@ def test_without_a_worker_it_says_so_at_once(alone: Addresses, http: HTTP) -> No
     assert_error(http.get(f"{alone.url}/ping", timeout=TIMEOUT), 503, "not_ready")
     assert_error(http.post(alone.predictions, data=photo_bytes("smiling"), timeout=TIMEOUT), 503, "not_ready")
     assert time.monotonic() - started < 8  # it would wait ten for a TorchServe that takes no connection
+
+
+def test_once_it_says_healthy_it_takes_photos(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The door asks for the health of what is behind it twice, for `/ping` and for photos; here one hears it later."""
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
+    addresses, ready, asked = free_addresses(), threading.Event(), itertools.count()
+
+    class Behind(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            said = {"status": "READY" if ready.is_set() else "GONE"}
+            if self.path != "/ping" and next(asked) % 2:
+                time.sleep(0.4)
+            self.answer(said)
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.answer({})
+
+        def answer(self, content: dict[str, str]) -> None:
+            self.send_response(200)
+            self.send_header("X-Answered-By", "a stand-in")
+            self.end_headers()
+            self.wfile.write(json.dumps(content).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with contextlib.ExitStack() as stack:
+        for port in (addresses.inference, addresses.management):
+            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", port), Behind))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+        stack.enter_context(door(addresses))
+        for _ in range(5):
+            ready.clear()
+            eventually(lambda: requests.post(addresses.predictions, data=b"x", timeout=TIMEOUT).status_code == 503, 20)
+            eventually(lambda: status(f"{addresses.url}/ping") == 503, 20)
+            ready.set()
+            eventually(lambda: status(f"{addresses.url}/ping") == 200, 20, every=0.01)
+            assert requests.post(addresses.predictions, data=b"x", timeout=TIMEOUT).status_code == 200
 
 
 def test_a_header_that_never_ends_ends(alone: Addresses) -> None:
