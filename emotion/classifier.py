@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import onnxruntime
 
 from emotion.labels import LABELS
+from emotion.session import session
 
 FORMAT = "emotion-onnx-1"
 """Written into the ONNX file's metadata; raised when its layout changes, so that old code refuses new files."""
@@ -59,15 +59,7 @@ class OnnxClassifier:
         """Raises `FileNotFoundError` when there is no such file and `ValueError` when it is not one of ours."""
         if not path.is_file():
             raise FileNotFoundError(f"no model file {path}")
-        options = onnxruntime.SessionOptions()
-        # Processes scale over the cores; threads in one process only get in each other's way.
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no base class
-            raise ValueError(
-                f"{path.name}: ONNX Runtime cannot load it; build it again with `make compress`"
-            ) from error
+        self._session = session(path, "build it again with `make compress`")
         described = self._session.get_modelmeta().custom_metadata_map
         if described.get("format") != FORMAT:
             raise ValueError(f"{path.name}: format is {described.get('format')!r}; this version reads {FORMAT!r}")

@@ -1,14 +1,15 @@
 """How much of a face is covered by what is in front of it: a mask, a hand, hair, dark glasses.
 
-Nothing that can be measured with a formula gives these away, so a small network of its own looks for them, in 0.13 ms a
-face; `training.covering` trains it, on things drawn over FER-2013's faces. Most glasses are too small to be marked.
+Nothing that can be measured with a formula gives these away, so a small network of its own looks for them;
+`training.covering` trains it, on things drawn over FER-2013's faces. Most glasses are too small to be marked.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
+
+from emotion.session import session
 
 
 class Covering:
@@ -16,12 +17,7 @@ class Covering:
 
     def __init__(self, model: Path) -> None:
         """`model`: the file that `python -m training.covering` writes; raises `ValueError` when it is not readable."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no base class
-            raise ValueError(f"{model.name}: ONNX Runtime cannot load it; `make covering` writes it") from error
+        self._session = session(model, "`make covering` writes it")
         (described,), (found,) = self._session.get_inputs(), self._session.get_outputs()
         if (described.type, found.name) != ("tensor(uint8)", "shares"):
             raise ValueError(f"{model.name} is another network; `make covering` writes the one that is meant")

@@ -15,10 +15,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-import onnxruntime
 
 from emotion.contract import STANDARD, Detail
 from emotion.pyramid import Pyramid
+from emotion.session import session
 
 STRIDE = 4
 """Input pixels per cell of the network's output map."""
@@ -95,14 +95,7 @@ class Detector:
 
     def __init__(self, model: Path) -> None:
         """`model`: the file that `python -m training.detector` writes; raises `ValueError` when it is not readable."""
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        options.enable_mem_pattern = False  # one plan would be kept for each shape ever seen
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # onnxruntime's own exceptions share no base class
-            raise ValueError(f"{model.name}: ONNX Runtime cannot load it; `python -m training.detector`") from error
+        self._session = session(model, "`python -m training.detector` writes it", any_size=True)
 
     def detect(self, image: np.ndarray | Pyramid, detail: Detail = STANDARD) -> list[Detection]:
         """Faces in a BGR uint8 image `[height, width, 3]`, or in its pyramid, largest first."""

@@ -1,6 +1,6 @@
 """Photographs that were stored on their side or upside down, without the EXIF tag that says so.
 
-CenterFace finds many faces that lie on their side, some of them as surely as upright ones (0.92), and its boxes do not
+CenterFace finds many faces that lie on their side, some of them as surely as upright ones (0.89), and its boxes do not
 tell. But cut out small, a face that stands upright is one with a confidence of 0.46 to 0.71 and a turned one of 0.02 to
 0.43, in 61 photographs turned by hand.
 """

@@ -11,7 +11,6 @@ cores.
 
 import argparse
 import sys
-import warnings
 from pathlib import Path
 
 import onnx
@@ -26,7 +25,7 @@ from training.augmentation import alter, move
 from training.corruption import damage
 from training.data import DataError, load_splits
 from training.duplicates import without_copies
-from training.export import OPSET, anonymous
+from training.export import anonymous, write_onnx
 from training.recipe import AugmentationRecipe, CorruptionRecipe
 from training.third_party import COVERING_NETWORK
 
@@ -115,21 +114,7 @@ def drawn(faces: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 def export(network: CoveringNetwork, path: Path) -> Path:
     """Write `network` as ONNX: `faces` uint8 `[N, 1, 48, 48]` in, `shares` float32 `[N]` out; returns `path`."""
-    example = torch.zeros((2, 1, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's own use of deprecated functions
-        torch.onnx.export(
-            network,
-            (example,),
-            path,
-            input_names=["faces"],
-            output_names=["shares"],
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
-            opset_version=OPSET,
-            dynamo=True,
-            external_data=False,
-            verbose=False,
-        )
+    write_onnx(network, path, "shares")
     onnx.save(anonymous(onnx.load(path)), path)
     return path
 

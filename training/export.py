@@ -13,6 +13,7 @@ import onnx
 import torch
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
+from torch import nn
 
 from emotion.classifier import FORMAT
 from emotion.labels import INPUT_SIZE, LABELS
@@ -32,23 +33,28 @@ PERCENTILE = 99.999
 
 def export_fp32(artifact: Artifact, path: Path) -> Path:
     """Write `artifact` as ONNX: `faces` uint8 `[N, 1, 48, 48]` in, `logits` float32 `[N, 7]` out; returns `path`."""
+    write_onnx(artifact.network.eval().cpu(), path, OUTPUT)
+    describe(path, artifact, "fp32")
+    return path
+
+
+def write_onnx(network: nn.Module, path: Path, output: str) -> None:
+    """Write a network of any number of faces, uint8 `[N, 1, 48, 48]`, as ONNX; `output` names what it answers."""
     example = torch.zeros((2, 1, INPUT_SIZE, INPUT_SIZE), dtype=torch.uint8)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own use of deprecated functions
         torch.onnx.export(
-            artifact.network.eval().cpu(),
+            network,
             (example,),
             path,
             input_names=[INPUT],
-            output_names=[OUTPUT],
+            output_names=[output],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
             verbose=False,
         )
-    describe(path, artifact, "fp32")
-    return path
 
 
 def export_int8(artifact: Artifact, faces: np.ndarray, path: Path) -> Path:
