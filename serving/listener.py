@@ -1,32 +1,22 @@
 """The socket that the door listens on, and how it stops listening without losing anyone who has just connected.
 
 A listening socket that closes cuts off whoever the kernel has connected and the server has not accepted yet: under
-clients that never stop, one request in some thousand stops. So, a moment before the door closes it, the kernel is
-told to take no new connection, while the door goes on accepting those that are there. Not everywhere may a process
-tell the kernel so; where it may not, the door has a socket of its own, and closes it at once.
+clients that never stop, one request in some thousand stops; more on a busy machine. So, a moment before the door closes
+it, the kernel is told to take no new connection, while the door goes on accepting those that are there. Only Linux can
+be told so, from 5.7 on without any right; elsewhere the door has a socket of its own, and closes it at once.
 """
 
-import ctypes
 import socket
-import struct
 import sys
 
 SETTLING = 0.3
-"""Seconds for what has connected to be accepted. A client that comes in this time hears, when it tries again after a
-second, that nobody listens."""
+"""Seconds for what has connected to be accepted. A client that comes in this time hears that nobody listens."""
 
-_SO_ATTACH_FILTER = 26
+_SO_BINDTOIFINDEX = 62
 """From asm-generic/socket.h; Python's `socket` does not name it."""
 
-# Classic BPF, one (code, jump if true, jump if false, operand) each, from linux/filter.h. A filter at a TCP socket sees
-# a segment from its TCP header on; byte 13 has the flags.
-_NO_SYN = (
-    (0x30, 0, 0, 13),  # load the flags
-    (0x54, 0, 0, 0x12),  # of them SYN and ACK
-    (0x15, 0, 1, 0x02),  # SYN alone, the first segment of a connection?
-    (0x06, 0, 0, 0),  # drop it
-    (0x06, 0, 0, 0xFFFFFFFF),  # let everything else through
-)
+_NOWHERE = 2**31 - 1
+"""The index of a network interface that no machine has: Linux counts them from 1."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -37,7 +27,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def can_take_no_more() -> bool:
-    """Whether this process may tell the kernel: under Linux, with a right that containers without capabilities lack."""
+    """Whether this process may tell the kernel: see above."""
     with socket.socket() as probe:
         try:
             take_no_more(probe)
@@ -49,12 +39,10 @@ def can_take_no_more() -> bool:
 def take_no_more(listener: socket.socket) -> None:
     """No new connection reaches `listener` from here on, in whatever process it is; this process's copy is closed.
 
-    Raises `OSError` where the kernel cannot be told.
+    It then listens to a network interface that does not exist: who comes by another is refused at once. Connections that
+    are there keep theirs, also those whose handshake has only begun. Raises `OSError` where the kernel cannot be told.
     """
     if sys.platform != "linux":
-        raise OSError("only Linux can drop single segments at a socket")
-    program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *each) for each in _NO_SYN))
-    # struct sock_fprog: how many instructions, and where.
-    pointer = struct.pack("@HP", len(_NO_SYN), ctypes.addressof(program))
-    listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, pointer)
+        raise OSError("only Linux can bind a socket that listens already to a network interface")
+    listener.setsockopt(socket.SOL_SOCKET, _SO_BINDTOIFINDEX, _NOWHERE)
     listener.close()

@@ -79,7 +79,7 @@ def test_no_caches_are_left(server_image: Image, client_image: Image, bulk_image
 def test_server_answers_from_a_read_only_root(server_image: Image) -> None:
     """Starts as its user, answers a photo, tells the sidecar the truth, and stops when it is told to."""
     sidecar = server_image.command("python", "-m", "sidecar.server")
-    with container(server_image.command(EMOTION_OPEN="yes")) as first, container(sidecar):
+    with container(server_image.command(EMOTION_OPEN="yes", DOOR_LEAVING="5s")) as first, container(sidecar):
         eventually(lambda: get("http://127.0.0.1:8083/ready"), 90)
         eventually(lambda: get("http://127.0.0.1:8080/ping"), 10)
         assert {each.name() for each in first.children()} == {"java", "caddy"}

@@ -1,7 +1,7 @@
 """Closing the door's socket cuts nobody off who has just connected."""
 
 import socket
-import threading
+import sys
 
 import pytest
 
@@ -9,7 +9,13 @@ from serving.addresses import ServerFailed
 from serving.door import seconds_of
 from serving.listener import can_take_no_more, listen, take_no_more
 
-linux = pytest.mark.skipif(not can_take_no_more(), reason="this process may not drop single segments at a socket")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="only Linux can be told to take no more")
+
+
+@linux
+def test_linux_can_always_be_told() -> None:
+    """Without a right too: tests/image/test_images.py stops the door where it has none."""
+    assert can_take_no_more()
 
 
 @linux
@@ -19,26 +25,14 @@ def test_who_is_connected_is_served_and_nobody_new_connects(host: str) -> None:
         port = ours.getsockname()[1]
         with ours.dup() as doors, socket.create_connection(("127.0.0.1", port), timeout=5) as waiting:
             take_no_more(ours)
-            with pytest.raises(TimeoutError):
-                socket.create_connection(("127.0.0.1", port), timeout=0.3)
+            with pytest.raises(ConnectionRefusedError):
+                socket.create_connection(("127.0.0.1", port), timeout=5)
             waiting.sendall(b"photo")
             taken, _ = doors.accept()
             with taken:
                 assert taken.recv(5) == b"photo"
                 taken.sendall(b"happy")
             assert waiting.recv(5) == b"happy"
-
-
-@linux
-def test_who_comes_too_late_hears_that_nobody_listens() -> None:
-    """Sooner or later: the kernel knocks again after a second."""
-    with listen("127.0.0.1", 0) as ours:
-        port = ours.getsockname()[1]
-        doors = ours.dup()
-        take_no_more(ours)
-        threading.Timer(0.3, doors.close).start()
-        with pytest.raises(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), timeout=30)
 
 
 def test_a_port_has_one_door() -> None:
