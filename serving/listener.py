@@ -39,8 +39,8 @@ def can_take_no_more() -> bool:
 def take_no_more(listener: socket.socket) -> None:
     """No new connection reaches `listener` from here on, in whatever process it is; this process's copy is closed.
 
-    It then listens to a network interface that does not exist: who comes by another is refused at once. Connections that
-    are there keep theirs, also those whose handshake has only begun. Raises `OSError` where the kernel cannot be told.
+    It then listens to a network interface that does not exist: who comes by another is refused at once. Connections
+    that are there stay, also those whose handshake has only begun. Raises `OSError` where the kernel cannot be told.
     """
     if sys.platform != "linux":
         raise OSError("only Linux can bind a socket that listens already to a network interface")
