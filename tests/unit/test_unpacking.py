@@ -22,12 +22,24 @@ def test_only_photos_come_out_each_under_its_own_name() -> None:
         **{
             "trip/a.jpg": b"a",
             "trip/more/b.PNG": b"b",
-            "trip/notes.txt": b"",
+            "trip/Thumbs.db": b"",
             "__MACOSX/trip/._a.jpg": b"",
             "../../etc/c.webp": b"c",
         }
     )
     assert list(photos_in("trip.zip", data)) == [("a.jpg", b"a"), ("b.PNG", b"b"), ("c.webp", b"c")]
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (["notes.pdf"], "notes.pdf in it is no photo that can be read here."),
+        (["notes.pdf", "map.svg"], "2 files in it are no photos that can be read here, such as notes.pdf."),
+    ],
+)
+def test_what_else_is_in_it_is_named_after_the_photos(others: list[str], said: str) -> None:
+    data = zipped(**dict.fromkeys((f"trip/{name}" for name in others), b""), **{"trip/a.jpg": b"a"})
+    assert list(photos_in("trip.zip", data)) == [("a.jpg", b"a"), ("trip.zip", said)]
 
 
 @pytest.mark.parametrize(
