@@ -4,6 +4,7 @@ The door hands forms on as bytes and their boundary in a header: TorchServe's ow
 many parts there are, and four bodies of small parts stopped it for twenty seconds.
 """
 
+from collections.abc import Iterator
 from email.parser import BytesHeaderParser
 
 from emotion.errors import EmptyBody, ImageError, UnreadableForm
@@ -19,27 +20,44 @@ MAX_HEADERS = 4096
 
 
 def photo_of(form: bytes | bytearray, boundary: str) -> bytes | bytearray | ImageError:
-    """What the part `data` holds; or why there is none: `EmptyBody`, or `UnreadableForm` where the form is broken."""
-    delimiter = b"--" + boundary.encode("ascii")
+    """What the part `data` holds; or why there is none: `EmptyBody`, or `UnreadableForm` where the form is broken.
+
+    What is broken after the photo is not asked about; a second photo is, because no answer would speak of it.
+    """
+    photo = None
+    try:
+        for name, where in _parts(form, b"--" + boundary.encode("ascii")):
+            if name == FIELD and photo is not None:
+                return UnreadableForm(f"the form has more than one field '{FIELD}'; send each photo in its own request")
+            if name == FIELD:
+                photo = form[where]
+    except UnreadableForm as error:
+        return error if photo is None else photo
+    if photo is None:
+        return EmptyBody(f"the form has no field '{FIELD}'; send the photo as that field, or as the body")
+    return photo
+
+
+def _parts(form: bytes | bytearray, delimiter: bytes) -> Iterator[tuple[str | None, slice]]:
+    """The name of each part, and where in `form` its content is. Raises `UnreadableForm`."""
     at = 0 if form.startswith(delimiter) else form.find(b"\r\n" + delimiter) + 2
     if at < 2 and not form.startswith(delimiter):
-        return UnreadableForm("the form's boundary does not occur in it; send the photo as the body")
+        raise UnreadableForm("the form's boundary does not occur in it; send the photo as the body")
     for _ in range(MAX_PARTS):
         begin = at + len(delimiter)
         behind = bytes(form[begin : begin + 2])
         if behind == b"--":
-            return EmptyBody(f"the form has no field '{FIELD}'; send the photo as that field, or as the body")
+            return
         if behind != b"\r\n":
-            return UnreadableForm("the form's boundary does not end its line; send the photo as the body")
+            raise UnreadableForm("the form's boundary does not end its line; send the photo as the body")
         # A part without headers begins with an empty line, which is the end of the boundary's own line, too.
         blank = form.find(b"\r\n\r\n", begin, begin + MAX_HEADERS)
         end = form.find(b"\r\n" + delimiter, blank + 2)
         if blank < 0 or end < 0:
-            return UnreadableForm("a part of the form has no end; send the photo as the body")
-        if _name(bytes(form[begin + 2 : blank + 2])) == FIELD:
-            return form[blank + 4 : end]
+            raise UnreadableForm("a part of the form has no end; send the photo as the body")
+        yield _name(bytes(form[begin + 2 : blank + 2])), slice(blank + 4, end)
         at = end + 2
-    return UnreadableForm(f"the form has more than {MAX_PARTS} parts; send the photo as the body")
+    raise UnreadableForm(f"the form has more than {MAX_PARTS} parts; send the photo as the body")
 
 
 def _name(headers: bytes) -> str | None:

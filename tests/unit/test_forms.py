@@ -26,6 +26,8 @@ DATA = b'Content-Disposition: form-data; name="data"; filename="a.jpg"\r\nConten
         form(b"Content-Disposition: form-data; name=data; filename*=nope''x\r\n\r\n" + PHOTO),
         form(b"content-disposition:form-data;name=data\r\nContent-Type: text/plain; charset=nope\r\n\r\n" + PHOTO),
         form(DATA, b"\r\nafterwards"),
+        form(DATA)[:-7] + b"--b without an end",
+        form(DATA, *[b"\r\nx"] * MAX_PARTS),
     ],
 )
 def test_the_photo_is_found(sent: bytes) -> None:
@@ -63,6 +65,12 @@ def test_a_form_without_the_field_says_which(sent: bytes) -> None:
 )
 def test_a_broken_form_is_an_error(sent: bytes) -> None:
     assert isinstance(photo_of(sent, "b"), UnreadableForm)
+
+
+def test_a_second_photo_is_not_left_out_silently() -> None:
+    error = photo_of(form(DATA, DATA), "b")
+    assert isinstance(error, UnreadableForm)
+    assert "send each photo in its own request" in str(error)
 
 
 def test_an_empty_photo_is_found_empty() -> None:
