@@ -14,6 +14,7 @@ import av.container
 from av.stream import Disposition
 from PIL import Image
 
+from client.cuts import Cuts
 from emotion.contract import MAX_PIXELS
 
 MEDIA_TYPES = {"mp4": "video/mp4", "webm": "video/webm", "mov": "video/quicktime"}
@@ -61,7 +62,8 @@ class Picture:
     """One picture of a video: RGB and upright, its sides at most `LONGEST_SIDE`.
 
     `at`: seconds from the first picture; `scale`: its sides divided by the video's own, at most 1; `read`: share of the
-    file's bytes that were read by then; `after_loss`: whether something behind the picture before could not be decoded.
+    file's bytes that were read by then; `after_loss`: whether something behind the picture before could not be decoded;
+    `after_cut`: whether another shot began behind the picture before.
     """
 
     at: float
@@ -69,6 +71,7 @@ class Picture:
     scale: float
     read: float
     after_loss: bool = False
+    after_cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,8 @@ def pictures(
     with _opened(data, bounds) as video:
         begun: float | None = None
         following = 0.0 if after is None else _following(after, rate)
-        latest, before, pixels = 0.0, 0.0, 0
+        latest, before, pixels = 0.0, after or 0.0, 0
+        cuts, latest_cut = Cuts(), 0.0
         for count, frame in enumerate(video.frames(wanted), start=1):
             at = frame.time if frame.time is not None else latest + (begun or 0.0)
             begun = at if begun is None else begun
@@ -108,9 +112,11 @@ def pictures(
                 raise VideoError(f"the video goes on after {_minutes(bounds.seconds)}, the limit")
             if pixels > bounds.seconds * MOST_PIXELS_A_SECOND:
                 raise VideoError("the video holds too many large pictures; the limit is 4K at 60 pictures a second")
+            if cuts.is_before(frame):
+                latest_cut = latest
             if latest + NEARLY >= following:
                 following = _following(latest, rate)
-                yield video.picture(latest, frame, video.latest_lost > begun + before)
+                yield video.picture(latest, frame, video.latest_lost > begun + before, latest_cut > before)
                 before = latest
         if not wanted():
             return
@@ -202,14 +208,14 @@ class _Video:
             said.append(f"{parts} left out")
         return "; ".join(said)
 
-    def picture(self, at: float, frame: av.VideoFrame, after_loss: bool = False) -> Picture:
+    def picture(self, at: float, frame: av.VideoFrame, after_loss: bool = False, after_cut: bool = False) -> Picture:
         """A frame as it is sent."""
         scale = min(LONGEST_SIDE / max(frame.width, frame.height), 1.0)
         width, height = (max(round(side * scale), 1) for side in (frame.width, frame.height))
         image: Image.Image = frame.to_image(width=width, height=height)  # type: ignore[no-untyped-call]
         turn = TURNS.get(round(frame.rotation / 90) * 90)
         upright = image if turn is None else image.transpose(turn)
-        return Picture(at, upright, scale, self._file.tell() / self._size, after_loss)
+        return Picture(at, upright, scale, self._file.tell() / self._size, after_loss, after_cut)
 
 
 @contextmanager

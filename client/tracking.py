@@ -62,6 +62,10 @@ class Tracker:
         ]
         return followed
 
+    def forget(self) -> None:
+        """Whoever comes from here on is seen for the first time."""
+        self._persons = []
+
     def _see(self, at: float, face: Face, person: _Person | None) -> Followed:
         if person is None:
             self._numbers += 1

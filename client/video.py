@@ -71,6 +71,8 @@ def analyse_video(
     tracker = tracker or Tracker(SMOOTHING)
     for picture, answer in ordered_map(lambda picture: _send(client, picture, detail), pictures, concurrency):
         faces = answer.analysis.faces if isinstance(answer, Answer) else ()
+        if picture.after_cut:
+            tracker.forget()
         followed = tuple(tracker.follow(picture.at, faces))
         yield picture, Moment(picture.at, picture.scale, answer, followed, picture.after_loss)
 

@@ -250,8 +250,16 @@ def test_too_many_large_pictures_are_refused(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_video_is_gone_on_with_behind_a_picture(rate: int) -> None:
     video = clip([(when + 5, image) for when, image in shown(COLOURS, 30)])
     whole = list(pictures(video, rate))
+    assert sum(picture.after_cut for picture in whole) == 2
     assert list(pictures(video, rate, after=whole[1].at)) == whole[2:]
     assert not list(pictures(video, rate, after=whole[-1].at))
+
+
+@pytest.mark.parametrize("rate", [1, 10])
+def test_the_first_picture_of_another_shot_says_so(rate: int) -> None:
+    black_and_white = [(still("black"), 1.5), (still("white"), 0.2), (still("black"), 1.3)]
+    found = list(pictures(clip(shown(black_and_white)), rate))
+    assert [round(picture.at, 1) for picture in found if picture.after_cut] == ([2.0] if rate == 1 else [1.5, 1.7])
 
 
 def test_pictures_say_how_much_of_the_file_is_read() -> None:

@@ -142,6 +142,13 @@ def test_faces_keep_their_numbers_through_the_video(service: Service, client: Em
     assert {tuple(each.person for each in moment.followed) for moment in moments} == {(1, 2)}
 
 
+def test_behind_a_cut_nobody_is_who_was_there_before(service: Service, client: EmotionClient) -> None:
+    service.answer(200, analysis(face()))
+    dialogue = clip(shown([(still("black"), 1.0), (still("white"), 1.0)]))
+    moments = [moment for _, moment in analyse_video(client, pictures(dialogue, 2), concurrency=4)]
+    assert [each.person for moment in moments for each in moment.followed] == [1, 1, 2, 2]
+
+
 def test_boxes_are_in_the_video_s_own_pixels(service: Service, client: EmotionClient) -> None:
     large = clip([(0, still("red", (2560, 1440)))])
     ((_, moment),) = analyse_video(client, pictures(large, 1), concurrency=1)
