@@ -12,7 +12,7 @@ from serving.addresses import Addresses
 from serving.door import door
 from tests.conftest import ROOT, photo_bytes
 from tests.integration.conftest import free_addresses
-from tests.integration.test_door import HTTP, TIMEOUT, assert_error
+from tests.integration.doors import HTTP, TIMEOUT, assert_error
 from tests.integration.watching import eventually, status
 
 TOKEN = "a-token-that-nobody-guesses"  # noqa: S105 - made up
