@@ -8,6 +8,7 @@ from client.api import ServiceError
 from client.components.intake import Wanted
 from client.results import EMOTIONS, Row
 from client.timeline import Stretch
+from client.tracking import REMEMBERED
 from client.video import Moment
 from client.watching import Watched
 from emotion.contract import Detail
@@ -141,8 +142,13 @@ def _timeline(found: list[Stretch], moments: list[Moment], step: float, threshol
         alt=timeline.described(shown),
     )
     people, rows = ({each.person for each in some} for some in (found, shown))
+    said = []
     if len(people) > len(rows):
-        st.caption(f"The {len(rows)} faces that are seen longest; the results below have all {len(people)}.")
+        said.append(f"The {len(rows)} faces that are seen longest; the results below have all {len(people)}.")
+    if len(people) > 1:
+        said.append(f"Behind a cut, or unseen for {REMEMBERED:.0f} seconds, a face is a new one: nobody is recognized.")
+    if said:
+        st.caption(" ".join(said))
 
 
 def _jump_to_selected(moments: list[Moment]) -> None:

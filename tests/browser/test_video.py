@@ -45,25 +45,25 @@ def give(tab: Page, path: Path) -> None:
 def test_a_video_of_known_stills_shows_their_emotions_in_their_order(tab: Page, video: Path) -> None:
     tab.get_by_role("radio", name="Video").click()
     give(tab, video)
-    expect(tab.get_by_text("18 pictures, 1 face")).to_be_visible()
+    expect(tab.get_by_text("18 pictures, 3 faces")).to_be_visible()
     name, table = downloaded(tab, "Results as JSON")
     content = json.loads(table)
     assert name == "holiday-emotions.json" and content["file"] == "holiday.mp4"
     emotions = [row["emotion"] for row in content["results"]]
     assert [row["time"] for row in content["results"]] == [number / 2 for number in range(18)]
     assert emotions[:6] == emotions[12:] == ["happy"] * 6 and emotions[6:12] == ["neutral"] * 6
-    # What is shown is smoothed, so the first picture after a cut may be neither.
-    stretches = ("happy from 0.0 to 3.0 s", "neutral from 3.[05] to 6.0 s", "happy from 6.[05] to 9.0 s")
-    between = "; (face 1 uncertain from ... to ... s; )?"
-    described = re.compile("Emotion by time for each face: " + between.join(f"face 1 {each}" for each in stretches))
+    # Behind a cut nobody is the person who was there before.
+    stretches = ("face 1 happy from 0.0 to 3.0 s", "face 2 neutral from 3.0 to 6.0 s", "face 3 happy from 6.0 to 9.0 s")
+    described = f"Emotion by time for each face: {'; '.join(stretches)}"
     expect(tab.get_by_test_id("stVegaLiteChart")).to_have_attribute("aria-label", described)
+    expect(tab.get_by_text("Behind a cut, or unseen for 5 seconds, a face is a new one")).to_be_visible()
     _, table = downloaded(tab, "Results as CSV")
     assert [row["emotion"] for row in csv.DictReader(io.StringIO(table.decode()))] == emotions
     expect(tab.get_by_text("At 0:00.0 · Face 1: happy")).to_be_visible()
     # A key and a click choose another picture.
     tab.get_by_role("slider", name=re.compile("Picture to show")).press("ArrowRight")
     expect(tab.get_by_text("At 0:00.5 · Face 1: happy")).to_be_visible()
-    chosen = tab.get_by_text(re.compile(r"^At 0:04\.5 · Face 1: neutral"))
+    chosen = tab.get_by_text(re.compile(r"^At 0:04\.5 · Face 2: neutral"))
     for _ in range(5):  # a chart that is just being drawn anew takes no click
         settled(tab)
         # In the middle of a stretch: in front of the stretches each picture has a column of its own.
@@ -90,5 +90,5 @@ def test_nothing_of_a_video_is_written_to_a_disk(tab: Page, video: Path, page_ur
     tab.get_by_role("button", name="Another video").click()
     with written_files(pid, tmp_path / "strace", page_url, "index.html") as written:
         give(tab, large)
-        expect(tab.get_by_text("18 pictures, 1 face")).to_be_visible()
+        expect(tab.get_by_text("18 pictures, 3 faces")).to_be_visible()
     assert written == set()
