@@ -4,6 +4,7 @@ Its metrics are there from the first moment, not from the first visit, and nothi
 """
 
 import sys
+import warnings
 from pathlib import Path
 
 from streamlit.web import cli
@@ -14,6 +15,7 @@ APP = Path(__file__).with_name("served.py")
 
 
 def main() -> None:
+    warnings.filterwarnings("ignore", module="PIL")  # they quote what a photo says of itself
     memory.return_at_once()
     hosts.ask_no_stranger()
     try:

@@ -25,7 +25,7 @@ from client import settings
 from client.api import EmotionClient, ServerSlow, ServiceError
 from client.concurrency import bounded_map
 from client.photos import SUFFIXES, Photo, prepare
-from client.results import COLUMNS, THRESHOLD, Outcome, Row, as_csv, rows
+from client.results import COLUMNS, THRESHOLD, Outcome, Row, as_csv, in_table, rows
 from emotion import contract
 from emotion.contract import DETAILS, STANDARD, Detail
 
@@ -126,7 +126,7 @@ def analyse_folder(  # noqa: PLR0913, PLR0917
     total = sum(1 for _ in _photos(folder))
     failed = slow = 0
     with out.open("a", encoding="utf-8", newline="") as file:
-        left = (path for path in _photos(folder) if str(path.relative_to(base)) not in done)
+        left = (path for path in _photos(folder) if in_table(str(path.relative_to(base))) not in done)
         wanted = takewhile(lambda _: stopping is None or not stopping.is_set(), left)
         finished = bounded_map(
             lambda path: _analyse(client, path, str(path.relative_to(base)), detail), wanted, concurrency
@@ -177,7 +177,7 @@ def _lines(found: list[Row], header: bool = False) -> str:
 
 
 def _keep_answered(out: Path) -> set[str]:
-    """Names of the photos that `out` has an answer for; everything else is taken out of it."""
+    """Names, `in_table`, of the photos that `out` has an answer for; everything else is taken out of it."""
     header, done = _lines([], header=True), set[str]()
     before = out.read_bytes()[: len(header)].decode(errors="replace") if out.exists() else ""
     if not header.startswith(before):

@@ -4,7 +4,7 @@ import io
 import json
 import zipfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import PureWindowsPath
 from typing import Any
 
 from client import drawing
@@ -38,7 +38,8 @@ def annotated(outcome: Outcome, threshold: float) -> bytes:
 
 def annotated_name(outcome: Outcome) -> str:
     """The file name that goes with `annotated`."""
-    return f"{Path(outcome.photo.name).stem}-emotions{'.png' if outcome.photo.is_png else '.jpg'}"
+    # Both kinds of slashes separate: the name must not lead anywhere on any system.
+    return f"{PureWindowsPath(outcome.photo.name).stem}-emotions{'.png' if outcome.photo.is_png else '.jpg'}"
 
 
 def to_zip(outcomes: Sequence[Outcome], threshold: float) -> bytes:

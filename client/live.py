@@ -12,11 +12,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlparse
 
 import streamlit as st
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.web.server.server_util import is_url_from_allowed_origins
@@ -30,6 +30,9 @@ from emotion.contract import STANDARD, Detail
 
 MOST_BYTES = 1_000_000
 """Of a frame; the browser's, at 640 pixels, have a tenth of it."""
+
+MOST_SAID = 1000
+"""Characters of a greeting or of wishes; they have a tenth of it."""
 
 MOST_CAMERAS = 16
 """Of one page at once, since each keeps a thread busy."""
@@ -87,6 +90,9 @@ class Greeting(Wishes):
     ticket: str
 
 
+Message = TypeVar("Message", bound=Wishes)
+
+
 def path() -> str:
     """Of the route, below the page's own base."""
     base = str(st.get_option("server.baseUrlPath")).strip("/")
@@ -114,8 +120,8 @@ async def answer_frames(socket: WebSocket) -> None:
     await socket.accept()
     with contextlib.suppress(WebSocketDisconnect):
         try:
-            greeting = Greeting.model_validate_json(await asyncio.wait_for(socket.receive_text(), PATIENCE))
-        except (ValidationError, KeyError, TimeoutError):
+            greeting = _said(Greeting, await asyncio.wait_for(socket.receive_text(), PATIENCE))
+        except (ValueError, KeyError, TimeoutError):
             await socket.close(REFUSED)
             return
         owner = _sessions.get(greeting.ticket, "")
@@ -155,13 +161,20 @@ async def _converse(socket: WebSocket, owner: str, camera: _Camera, wishes: Wish
                 return
             if (text := message.get("text")) is not None:
                 try:
-                    wishes = Wishes.model_validate_json(text)
-                except ValidationError:
+                    wishes = _said(Wishes, text)
+                except ValueError:
                     await socket.close(REFUSED)
                     return
                 tracker.time_constant = wishes.smoothing
             else:
                 await socket.send_json(await _answer(client, tracker, wishes, message["bytes"]))
+
+
+def _said(kind: type[Message], text: str) -> Message:
+    """Raises `ValueError`, as which pydantic's own errors count."""
+    if len(text) > MOST_SAID:  # JSON that is taken apart needs a hundred times its memory
+        raise ValueError(f"a message has at most {MOST_SAID} characters")
+    return kind.model_validate_json(text)
 
 
 @cache

@@ -110,7 +110,7 @@ def prepare(name: str, data: bytes) -> Photo:
         with Image.open(io.BytesIO(data), formats=READ) as image:
             # MPO is what some phones make: a JPEG with a second picture that nobody means.
             several = getattr(image, "is_animated", False) and image.format != "MPO"
-            if image.width * image.height > _bound(image):
+            if image.width * image.height > _bound(image, data):
                 return Photo(name, data, 1.0, None, data, image.size)
             size = _upright_size(image)
             if max(size) > LARGEST_SIDE:
@@ -122,7 +122,7 @@ def prepare(name: str, data: bytes) -> Photo:
         picture.info.clear()  # Pillow would write it into the new file
         sent, scale = encoded(picture, kind, quality=QUALITY), max(picture.size) / max(size)
         return Photo(name, sent, scale, _thumbnail(picture), data, size, several, image.format == "PNG")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):  # what Pillow raises for a broken file
+    except Exception:  # for a broken file Pillow and its decoders raise whatever they meet
         return Photo(name, data, 1.0, None, data)
 
 
@@ -131,9 +131,25 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if quarter_turned else image.size
 
 
-def _bound(image: Image.Image) -> int:
-    """Most pixels that an opened, not yet decoded image may have."""
-    return MOST_PIXELS if image.format == "JPEG" and not image.info.get("progressive") else MAX_PIXELS
+def _bound(image: Image.Image, data: bytes) -> int:
+    """Most pixels that the opened, not yet decoded image in `data` may have."""
+    baseline = image.format == "JPEG" and not image.info.get("progressive")
+    return MOST_PIXELS if baseline and _is_one_scan(data, len(image.getbands())) else MAX_PIXELS
+
+
+def _is_one_scan(jpeg: bytes, components: int) -> bool:
+    """Whether the first scan of a JPEG has all components; otherwise they are kept at full size until the last.
+
+    ITU-T T.81, B.2.3: behind its marker and length a scan's header says of how many it is.
+    """
+    position = 2
+    while jpeg[position : position + 1] == b"\xff":
+        marker = jpeg[position + 1 : position + 2]
+        if marker == b"\xda":
+            return jpeg[position + 4 : position + 5] == bytes([components])
+        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
+        position += 1 if marker == b"\xff" else 2 + length
+    return False
 
 
 def _shrunk(image: Image.Image, side: int) -> Image.Image:

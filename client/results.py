@@ -96,13 +96,18 @@ def in_own_pixels(analysis: Analysis, scale: float, size: tuple[int, int] | None
 
 
 def as_csv(columns: Sequence[str], found: Iterable[Row], header: bool = True) -> str:
-    """Rows as CSV with these columns."""
+    """Rows as CSV with these columns; a file's name as `in_table`."""
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     if header:
         writer.writeheader()
-    writer.writerows(found)
+    writer.writerows(row | {"file": in_table(str(row["file"]))} if "file" in row else row for row in found)
     return text.getvalue()
+
+
+def in_table(name: str) -> str:
+    """A file's name for a spreadsheet, which would compute one that begins like a formula (OWASP: CSV injection)."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t", "\r")) else name
 
 
 def rows(name: str, answer: Answer | ServiceError, threshold: float) -> list[Row]:

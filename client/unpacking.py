@@ -1,9 +1,11 @@
 """Photos out of a ZIP file, within bounds: what a file claims to hold is not believed."""
 
 import io
+import lzma
 import zipfile
+import zlib
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import PureWindowsPath
 
 from client.photos import SUFFIXES
 
@@ -14,13 +16,19 @@ MOST_TOGETHER = 250_000_000
 """Bytes of all photos in a file, unpacked; what it claims of them binds it, since no more is read."""
 
 
+MOST_AT_ONCE = 1_000_000
+"""Bytes: what the directory of a file says of some thousand photos. All of it is taken apart at once."""
+
+
 def photos_in(name: str, data: bytes) -> Iterator[tuple[str, bytes | str]]:
     """Each photo in the ZIP file called `name`, with its bytes or with why it is not taken.
 
     What else is in the file, or wrong with it, is said under the file's own name, after the photos.
     """
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        file = _Bounded(data)
+        with zipfile.ZipFile(file) as archive:
+            file.is_opening = False
             entries = [entry for entry in archive.infolist() if _is_for_people(entry)]
             photos = [entry for entry in entries if _is_photo(entry)]
             others = [_path(entry).name for entry in entries if not _is_photo(entry)]
@@ -35,12 +43,31 @@ def photos_in(name: str, data: bytes) -> Iterator[tuple[str, bytes | str]]:
                     yield name, f"{others[0]} in it is no photo that can be read here."
                 elif others:
                     yield name, f"{len(others)} files in it are no photos that can be read here, such as {others[0]}."
-    except zipfile.BadZipFile:
+    except _TooMuch:
+        yield name, "it holds too many files."
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         yield name, "this file is damaged."
 
 
-def _path(entry: zipfile.ZipInfo) -> PurePosixPath:
-    return PurePosixPath(entry.filename)
+class _TooMuch(Exception):
+    """More is to be read at once than any photos need."""
+
+
+class _Bounded(io.BytesIO):
+    """A ZIP file whose directory is read only if it has at most `MOST_AT_ONCE` bytes."""
+
+    is_opening = True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = self.getbuffer().nbytes - self.tell()
+        if self.is_opening and min(left, left if size is None or size < 0 else size) > MOST_AT_ONCE:
+            raise _TooMuch
+        return super().read(size)
+
+
+def _path(entry: zipfile.ZipInfo) -> PureWindowsPath:
+    """By which both kinds of slashes separate: a name must not lead anywhere, on whatever system it is written."""
+    return PureWindowsPath(entry.filename)
 
 
 def _is_photo(entry: zipfile.ZipInfo) -> bool:
@@ -50,7 +77,8 @@ def _is_photo(entry: zipfile.ZipInfo) -> bool:
 def _is_for_people(entry: zipfile.ZipInfo) -> bool:
     """Whether it is neither a folder nor what a system put beside the files for itself."""
     path = _path(entry)
-    return not (entry.is_dir() or path.name.startswith(".") or "__MACOSX" in path.parts or path.name == "Thumbs.db")
+    for_systems = path.name.startswith(".") or "__MACOSX" in path.parts or path.name == "Thumbs.db"
+    return path.name != "" and not entry.is_dir() and not for_systems
 
 
 def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
@@ -59,6 +87,6 @@ def _read(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes | str:
     try:
         with archive.open(entry) as file:
             content = file.read(LARGEST_PHOTO + 1)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError, EOFError, OSError, ValueError):
         return "this file is damaged."
     return content if len(content) <= LARGEST_PHOTO else f"it is larger than {LARGEST_PHOTO // 10**6} MB."

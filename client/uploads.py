@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import runtime
@@ -30,6 +31,9 @@ pod has 2 GiB."""
 
 MOST_SESSIONS = 10_000
 """That are remembered; one that was forgotten is welcome again when its page is next drawn."""
+
+LONGEST_SILENCE, LONGEST_UPLOAD = 30.0, 600.0
+"""Seconds between two pieces of a file, and for all of it: what is under way counts for everybody."""
 
 _welcome: dict[str, None] = {}
 """Sessions whose user acknowledged the notice, the oldest first. They stay welcome when their tab is cut off for a
@@ -102,9 +106,20 @@ class BoundedUploads:
                 await _make_ready(owner, file)  # the browser sends a few at a time: the next one waits for this
             await send(message)
 
+        until = asyncio.get_running_loop().time() + LONGEST_UPLOAD
+
+        async def receive_in_time() -> Message:
+            left = until - asyncio.get_running_loop().time()
+            try:
+                return await asyncio.wait_for(receive(), max(min(left, LONGEST_SILENCE), 0))
+            except TimeoutError:
+                return {"type": "http.disconnect"}
+
         self._coming[owner] = self._coming.get(owner, 0) + int(length)
         try:
-            await self.app(scope, receive, send_when_ready)
+            await self.app(scope, receive_in_time, send_when_ready)
+        except ClientDisconnect:
+            await PlainTextResponse("The file did not come in time.\n", 408)(scope, receive, send)
         finally:
             left = self._coming.pop(owner, 0) - int(length)
             if left > 0:

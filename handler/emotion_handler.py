@@ -53,6 +53,10 @@ LONGEST_REQUEST = 300.0
 
 JSON_FORM = '{"image": "<base64>"}'
 
+MOST_JSON_MARKS = 1000
+"""Most brackets, braces and commas of a JSON body. Base64 has none, and what is not looked at would be taken apart all
+the same: 16 MiB of nested lists take two gigabytes."""
+
 
 # No class: TorchServe refuses a handler's file that holds a second one.
 Photo = tuple[bytes | bytearray, Detail]
@@ -227,6 +231,13 @@ def _image_bytes(row: Row, boundary: str) -> bytes | bytearray | ImageError:
             return body
     if isinstance(body, (bytes, bytearray)) and body[:100].lstrip()[:1] != b"{":
         return body
+    return _image_in_json(body)
+
+
+def _image_in_json(body: Any) -> bytes | ImageError:
+    """Taken apart already, where TorchServe knew that it is JSON."""
+    if isinstance(body, (bytes, bytearray)) and sum(map(body.count, b"[{,")) > MOST_JSON_MARKS:
+        return InvalidImage(f"the JSON body holds too much beside the photo; expected {JSON_FORM}")
     read = JsonRequest.model_validate_json if isinstance(body, (bytes, bytearray)) else JsonRequest.model_validate
     try:
         return read(body).image

@@ -62,5 +62,8 @@ def _parts(form: bytes | bytearray, delimiter: bytes) -> Iterator[tuple[str | No
 
 def _name(headers: bytes) -> str | None:
     """Of a part, by its Content-Disposition; None where it has none that can be read."""
-    name = BytesHeaderParser().parsebytes(headers).get_param("name", header="content-disposition")
+    try:
+        name = BytesHeaderParser().parsebytes(headers).get_param("name", header="content-disposition")
+    except Exception:  # such as a TypeError for `name*=a; name*0=b`; it would fail the whole batch
+        return None
     return name if isinstance(name, str) else None

@@ -2,6 +2,9 @@
 
 import pytest
 from playwright.sync_api import Browser, expect
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
 
 from tests.browser.conftest import choose
 from tests.integration.commands import running
@@ -32,6 +35,8 @@ def test_nothing_of_a_photo_or_its_name_is_kept(
         expect(tab.get_by_text("2 photos · 1 face")).to_be_visible()
         expect(tab.get_by_text("1 of 2 photos could not be read")).to_be_visible()
         tab.close()
+        with pytest.raises(InvalidStatus):
+            connect(f"ws://127.0.0.1:{page_port}/_stcore/stream", origin=Origin(f"https://{MARK}.example"), proxy=None)
         places = {
             "the log": command.log.read_bytes(),
             "the page's metrics": scraped(metrics_port),

@@ -99,6 +99,18 @@ def test_a_form_that_names_its_part_like_a_header_costs_its_neighbours_nothing(s
         assert list(pool.map(ask, names)) == [200 if name == "data" else 400 for name in names]
 
 
+def test_a_form_whose_header_cannot_be_read_costs_its_neighbours_nothing(server: Addresses) -> None:
+    odd = b"--b\r\nContent-Disposition: form-data; name*=a; name*0=b\r\n\r\nx\r\n--b--\r\n"
+
+    def ask(body: bytes) -> int:
+        headers = {"Content-Type": "multipart/form-data; boundary=b"} if body is odd else {}
+        return requests.post(server.predictions, data=body, headers=headers, timeout=TIMEOUT).status_code
+
+    sent = [photo_bytes("smiling"), odd] * 12
+    with ThreadPoolExecutor(len(sent)) as pool:
+        assert list(pool.map(ask, sent)) == [400 if body is odd else 200 for body in sent]
+
+
 def test_pipelined_requests_are_answered_in_their_order(server: Addresses) -> None:
     """A large photo and then a small one, at once on one connection; TorchServe alone mixes them up."""
     bodies = {"first": photo_bytes("group"), "second": b"no photo"}

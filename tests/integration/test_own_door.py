@@ -83,6 +83,43 @@ def test_once_it_says_healthy_it_takes_photos(monkeypatch: pytest.MonkeyPatch) -
             assert requests.post(addresses.predictions, data=b"x", timeout=TIMEOUT).status_code == 200
 
 
+@pytest.mark.parametrize("path", ["/ping", "/predictions/emotion/2.3.0/../../../ping", "//ping", "/x/%2e%2e/ping?y"])
+def test_whoever_asks_for_health_asks_for_nothing_else(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Caddy takes a path without its `..`, TorchServe with them: photos came by it without the token."""
+    monkeypatch.setenv("DOOR_LEAVING", "0.5s")
+    addresses, came = free_addresses(), list[tuple[str, str, dict[str, str]]]()
+
+    class Behind(http.server.BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            if not self.path.startswith("/models/"):
+                came.append((self.command, self.path, {name.lower(): value for name, value in self.headers.items()}))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'[{"workers": [{"status": "READY"}]}]')
+
+        do_GET = do_POST = answer
+
+        def log_message(self, *_: object) -> None:
+            """Nothing."""
+
+    with contextlib.ExitStack() as stack:
+        for port in (addresses.inference, addresses.management):
+            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", port), Behind))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+        stack.enter_context(door(addresses, token="a-token-of-someone-else"))  # noqa: S106, of this test
+        eventually(lambda: status(f"{addresses.url}/ping") == 200, 20, every=0.05)
+        came.clear()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", addresses.door, timeout=TIMEOUT)) as asking:
+            asking.request("GET", path, body=photo_bytes("smiling"), headers={"Content-Type": "multipart/form-data"})
+            assert asking.getresponse().status in {200, 404}
+    assert [(method, where.partition("?")[0]) for method, where, _ in came] in ([], [("GET", "/ping")])
+    assert all(
+        headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers for *_, headers in came
+    ), came
+    assert path.startswith(("//", "/x")) or came, "this path is Caddy's /ping"
+
+
 def test_a_header_that_never_ends_ends(alone: Addresses) -> None:
     with socket.create_connection(("127.0.0.1", alone.door), timeout=TIMEOUT) as connection:
         connection.sendall(b"POST /predictions/emotion HTTP/1.1\r\nHost: x\r\n")

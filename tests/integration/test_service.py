@@ -101,8 +101,9 @@ def test_json_is_read(server: Addresses, http: requests.Session) -> None:
         b'{"image": null}',
         b'"x"',
         b'{"a":' * 100_000,
+        b'{"x":[' + 3000 * (150 * b"[" + 150 * b"]" + b",") + b"0]}",
     ],
-    ids=["cut off", "list", "other key", "number", "not base64", "null", "text", "endlessly nested"],
+    ids=["cut off", "list", "other key", "number", "not base64", "null", "text", "endlessly nested", "many lists"],
 )
 def test_json_that_holds_no_image_is_refused(server: Addresses, http: requests.Session, body: bytes) -> None:
     response = post(http, server, body, "application/json")

@@ -1,5 +1,7 @@
 """One photo can be followed from the door to the pipeline's stages, and nothing of it is told."""
 
+import contextlib
+import http.client
 import os
 import subprocess
 import sys
@@ -89,6 +91,12 @@ def test_nothing_of_a_photo_or_its_sender_is_in_a_span(traced: Traced) -> None:
     photo = photo_bytes("smiling")
     assert send(traced, photo, trace).status_code == 200
     eventually(lambda: "classify" in traced.collector.named(trace) and "door" in traced.collector.named(trace), 20)
+    detour = trace[::-1]
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", traced.addresses.door, timeout=60)) as connection:
+        headers = {"traceparent": TRACEPARENT.replace(SENT, detour)}
+        connection.request("POST", f"/{SECRET}/../predictions/emotion?{SECRET}", photo, headers)
+        assert connection.getresponse().status == 200
+    eventually(lambda: "door" in traced.collector.named(detour), 20)
     for secret in (SECRET, SECRET.partition(".")[0], "203.0.113.7"):
         assert secret.encode() not in traced.collector.raw, secret
     for start in range(0, len(photo) - 16, len(photo) // 50):

@@ -145,3 +145,13 @@ def test_a_missing_folder_is_one_clear_line(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == f"error: {tmp_path / 'none'} is no folder\n"
+
+
+def test_a_name_like_a_formula_is_text_and_still_known_the_next_time(service: Service, tmp_path: Path) -> None:
+    folder, out = tmp_path / "photos", tmp_path / "results.csv"
+    folder.mkdir()
+    (folder / "=1+2.png").write_bytes(encoded(Image.new("L", (20, 20))))
+    for _ in range(2):
+        assert batch.analyse_folder(EmotionClient(service.url), folder, out, concurrency=1) == 0
+        assert [row["file"] for row in read(out)] == ["'=1+2.png"]
+    assert service.requests == 1

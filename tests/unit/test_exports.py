@@ -115,3 +115,16 @@ def test_everything_is_in_one_zip(outcomes: list[Outcome]) -> None:
         assert archive.namelist() == names
         assert archive.read("emotions.csv") == to_csv(outcomes, THRESHOLD)
         assert Image.open(io.BytesIO(archive.read("002-large-emotions.jpg"))).size == (4000, 4000)
+
+
+@pytest.mark.parametrize("begin", "=+-@\t")
+def test_a_name_that_begins_like_a_formula_is_text_in_the_table(outcomes: list[Outcome], begin: str) -> None:
+    outcomes = [replace(outcomes[0], photo=replace(outcomes[0].photo, name=f"{begin}1+2.jpg"))]
+    (row, *_) = csv.DictReader(io.StringIO(to_csv(outcomes, 0.4).decode(), newline=""))
+    assert row["file"] == f"'{begin}1+2.jpg"
+
+
+def test_names_in_the_zip_lead_nowhere_on_any_system(outcomes: list[Outcome]) -> None:
+    outcomes = [replace(outcomes[0], photo=replace(outcomes[0].photo, name="x\\..\\..\\evil.jpg"))]
+    with zipfile.ZipFile(io.BytesIO(to_zip(outcomes, 0.4))) as archive:
+        assert archive.namelist()[-1] == "001-evil-emotions.jpg"

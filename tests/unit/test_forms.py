@@ -26,6 +26,7 @@ DATA = b'Content-Disposition: form-data; name="data"; filename="a.jpg"\r\nConten
         form(b"Content-Disposition: form-data; name=data; filename*=nope''x\r\n\r\n" + PHOTO),
         form(b"content-disposition:form-data;name=data\r\nContent-Type: text/plain; charset=nope\r\n\r\n" + PHOTO),
         form(DATA, b"\r\nafterwards"),
+        form(b"Content-Disposition: form-data; name*=a; name*0=b\r\n\r\nx", DATA),
         form(DATA)[:-7] + b"--b without an end",
         form(DATA, *[b"\r\nx"] * MAX_PARTS),
     ],

@@ -153,6 +153,19 @@ def test_without_a_ticket_no_frame_is_taken(opened: Opened, service: Service, gr
     assert service.requests == 0
 
 
+def test_a_long_message_is_not_taken_apart(opened: Opened, service: Service) -> None:
+    """Nested lists need a hundred times their memory."""
+    greeting = json.dumps({"ticket": TICKET})
+    for fitting in (True, False):
+        with opened() as socket:
+            socket.socket.send(greeting + " " * (live.MOST_SAID - len(greeting) + (not fitting)))
+            if fitting:
+                assert socket.ask()["people"]
+                socket.socket.send("{}" + " " * live.MOST_SAID)
+            assert socket.closed_with() == live.REFUSED
+    assert service.requests == 1
+
+
 def test_with_the_session_its_camera_ends(opened: Opened, service: Service, sessions: set[str]) -> None:
     with opened() as socket:
         socket.greet()

@@ -110,12 +110,17 @@ def test_comments_are_not_sent(smiling: Image.Image) -> None:
     assert b"secret" not in prepare("noted.jpg", encoded(smiling, "JPEG", comment=b"secret")).data
 
 
-@pytest.mark.parametrize("kind", ["PNG", "progressive JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "progressive JPEG", "JPEG of a scan a component"])
 def test_what_would_be_decoded_whole_is_not_decoded_beyond_the_services_bound(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     large = Image.new("L", (5001, 5000))
-    data = encoded(large) if kind == "PNG" else encoded(large, "JPEG", progressive=True)
+    data = encoded(large) if kind == "PNG" else encoded(large, "JPEG", progressive=kind.startswith("progressive"))
+    if kind.endswith("component"):  # in the headers of frame and scan, which is all that is read
+        frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+        three = b"".join(bytes([number, 0x11, 0]) for number in (1, 2, 3))
+        head = data[frame : frame + 2] + (17).to_bytes(2, "big") + data[frame + 4 : frame + 9] + b"\3" + three
+        data = data[:frame] + head + data[frame + 13 : scan] + data[scan:]
 
     def decoded(*_: object) -> None:
         raise AssertionError("decoded")
@@ -219,3 +224,14 @@ def test_a_browser_gets_the_file_that_was_sent_or_a_jpeg_where_that_is_much_smal
     large = prepare("large.png", encoded(Image.fromarray(noise)))
     assert large.to_show().startswith("data:image/jpeg;base64,")
     assert len(large.to_show()) < len(large.data)
+
+
+@pytest.mark.parametrize("kind", ["AVIF", "JPEG"])
+def test_whatever_a_decoder_raises_is_a_photo_that_cannot_be_read(smiling: Image.Image, kind: str) -> None:
+    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + b"\x12\1\3\0\1\0\0\0\6\0\0\0" + b"\0\1\2\0\4\0\0\0ab\xff\0" + bytes(4)
+    data = encoded(smiling, kind, **({"exif": exif} if kind == "JPEG" else {}))
+    if kind == "AVIF":
+        content = data.index(b"mdat") + 4
+        data = data[:content] + bytes(len(data) - content)
+    photo = prepare("broken", data)
+    assert photo.data == data and photo.thumbnail is None

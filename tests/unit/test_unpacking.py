@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from client.unpacking import LARGEST_PHOTO, MOST_TOGETHER, photos_in
+from client.unpacking import LARGEST_PHOTO, MOST_AT_ONCE, MOST_TOGETHER, photos_in
 
 
 def zipped(**files: bytes) -> bytes:
@@ -78,3 +78,31 @@ def test_an_encrypted_photo_is_named() -> None:
     for signature, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         data[data.index(signature) + offset] |= 1
     assert list(photos_in("secret.zip", bytes(data))) == [("a.jpg", "it is encrypted.")]
+
+
+def test_a_directory_of_a_million_files_is_not_taken_apart() -> None:
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 3, 20, 0, 0, 0, 0, 0x21, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0) + b"x"
+    count = 1_000_000
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, count & 0xFFFF, count & 0xFFFF, count * len(entry), 0, 0)
+    assert list(photos_in("many.zip", count * entry + end)) == [("many.zip", "it holds too many files.")]
+
+
+def test_a_photo_larger_than_a_directory_may_be_comes_out() -> None:
+    photo = bytes(MOST_AT_ONCE + 1)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("a.jpg", photo)
+    assert list(photos_in("trip.zip", file.getvalue())) == [("a.jpg", photo)]
+
+
+def test_a_name_leads_nowhere_on_any_system() -> None:
+    data = zipped(**{"x\\..\\..\\evil.jpg": b"a", "C:\\b.jpg": b"b"})
+    assert [name for name, _ in photos_in("trip.zip", data)] == ["evil.jpg", "b.jpg"]
+
+
+def test_damage_of_any_kind_is_damage() -> None:
+    """Every byte in turn: the file or a photo in it is damaged, is called otherwise, or comes out."""
+    data = zipped(**{"a.jpg": bytes(range(256)), "b.jpg": b"b" * 99})
+    for at in range(len(data)):
+        for value in (0, 0xFF, data[at] ^ 0x08):
+            list(photos_in("some.zip", data[:at] + bytes([value]) + data[at + 1 :]))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from PIL import Image
+from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 from streamlit.proto.Common_pb2 import FileURLs
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -120,6 +121,32 @@ def test_files_that_come_at_once_count_together(page: Page) -> None:
     assert sorted(asyncio.run(three())) == [204, 204, 413]
     page.held.clear()
     assert page.ask("ann", 1000)[0] == 204
+
+
+@pytest.mark.parametrize("bound", ["LONGEST_SILENCE", "LONGEST_UPLOAD"])
+def test_a_file_that_never_comes_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, bound: str) -> None:
+    """What is under way counts for everybody."""
+    monkeypatch.setattr(uploads, "_welcome", {"ann": None})
+    monkeypatch.setattr(uploads, bound, 0.1)
+    sent: list[Any] = []
+
+    async def form(scope: Scope, receive: Receive, send: Send) -> None:
+        async for _ in Request(scope, receive).stream():
+            pass
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.04)
+        while bound == "LONGEST_SILENCE":
+            await asyncio.sleep(1)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    bounded = BoundedUploads(form)
+    scope = {"type": "http", "method": "PUT", "path": f"{uploads.ROUTE}ann/1", "headers": [(b"content-length", b"9")]}
+    asyncio.run(asyncio.wait_for(bounded(scope, receive, send), 10))
+    assert sent[0]["status"] == 408 and bounded._coming == {}
 
 
 class Context:
