@@ -15,7 +15,6 @@ LARGEST_PHOTO = 50_000_000
 MOST_TOGETHER = 250_000_000
 """Bytes of all photos in a file, unpacked; what it claims of them binds it, since no more is read."""
 
-
 MOST_AT_ONCE = 1_000_000
 """Bytes: what the directory of a file says of some thousand photos. All of it is taken apart at once."""
 
@@ -59,7 +58,9 @@ class _Bounded(io.BytesIO):
     is_opening = True
 
     def read(self, size: int | None = -1, /) -> bytes:
-        left = self.getbuffer().nbytes - self.tell()
+        here = self.tell()
+        left = self.seek(0, io.SEEK_END) - here  # `getbuffer` would copy the file
+        self.seek(here)
         if self.is_opening and min(left, left if size is None or size < 0 else size) > MOST_AT_ONCE:
             raise _TooMuch
         return super().read(size)
