@@ -5,7 +5,8 @@
 Writes one line a face, and one line for a photo without faces or with an error, as soon as it is known. Started again
 with the same `--out`, it goes on where it was stopped and tries photos with errors again. Ctrl-C and SIGTERM let the
 photos that are under way finish, so that none is analysed twice. Exit status: 0 when every photo was analysed, 1 when
-some are left. For archives of millions: `python -m bulk`.
+some are left. A name that begins like a formula (= + - @) has a ' before it, or a spreadsheet would compute it. For
+archives of millions: `python -m bulk`.
 """
 
 import argparse
@@ -193,7 +194,7 @@ def _keep_answered(out: Path) -> set[str]:
                     whole = not torn or not (torn.startswith(f"{name},") or name.startswith(torn))
                     if found[0]["status"] in ANSWERED and whole:
                         file.write(_lines(found))
-                        done.add(name)
+                        done.add(in_table(name))
     kept.replace(out)
     return done
 

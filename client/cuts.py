@@ -22,14 +22,13 @@ class Cuts:
     def is_before(self, frame: av.VideoFrame) -> bool:
         """Whether the film is cut between this frame and the one of the call before."""
         form = (frame.width, frame.height, frame.format.name)
-        follows = self._graph is not None
         if self._graph is None or form != self._form:
             self._graph, self._form, self._seen = _selecting(frame), form, 0
         self._graph.vpush(frame)
         self._seen += 1
-        if self._seen == 1:
-            return follows
-        return _is_selected(self._graph) and self._seen > 2  # nothing says yet how much the second would differ anyway
+        # A score is what a frame differs by beyond what the one before did. The second has none before it, so that mere
+        # movement would count; nor is a change of size a cut, as calls make it whenever the network does.
+        return self._seen > 1 and _is_selected(self._graph) and self._seen > 2
 
 
 def _is_selected(graph: av.filter.Graph) -> bool:

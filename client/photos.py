@@ -1,6 +1,7 @@
 """The user's photo: a large one is turned upright and made small enough to send and to show."""
 
 import io
+import re
 from dataclasses import dataclass
 
 import pillow_heif
@@ -47,6 +48,10 @@ MOST_SHOWN = 2_000_000
 
 SHRINKABLE = frozenset(("L", "LA", "RGB", "RGBA", "CMYK"))
 """Modes that Pillow can average pixels in; the others must be converted first."""
+
+
+_MARKER = re.compile(rb"\xff++([^\x00\x01\xd0-\xd9])", re.DOTALL)
+"""Of a JPEG's segment that has a length; any number of FF may stand before it."""
 
 
 @dataclass(frozen=True)
@@ -140,15 +145,14 @@ def _bound(image: Image.Image, data: bytes) -> int:
 def _is_one_scan(jpeg: bytes, components: int) -> bool:
     """Whether the first scan of a JPEG has all components; otherwise they are kept at full size until the last.
 
-    ITU-T T.81, B.2.3: behind its marker and length a scan's header says of how many it is.
+    ITU-T T.81, B.2.3: behind its marker and length a scan's header says of how many it is. Before it no photo has a
+    marker without a length, which decoders skip, each in its own way: such a file is not believed.
     """
     position = 2
-    while jpeg[position : position + 1] == b"\xff":
-        marker = jpeg[position + 1 : position + 2]
-        if marker == b"\xda":
-            return jpeg[position + 4 : position + 5] == bytes([components])
-        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
-        position += 1 if marker == b"\xff" else 2 + length
+    while (marker := _MARKER.match(jpeg, position)) is not None:
+        if marker[1] == b"\xda":
+            return jpeg[marker.end() + 2 : marker.end() + 3] == bytes([components])
+        position = marker.end() + int.from_bytes(jpeg[marker.end() : marker.end() + 2], "big")
     return False
 
 

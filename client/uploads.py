@@ -32,8 +32,11 @@ pod has 2 GiB."""
 MOST_SESSIONS = 10_000
 """That are remembered; one that was forgotten is welcome again when its page is next drawn."""
 
-LONGEST_SILENCE, LONGEST_UPLOAD = 30.0, 600.0
-"""Seconds between two pieces of a file, and for all of it: what is under way counts for everybody."""
+LONGEST_SILENCE = 30.0
+"""Seconds between two pieces of a file: what is under way counts for everybody."""
+
+LEAST_RATE = 50_000
+"""Bytes a second at which a whole file must come, on top of `LONGEST_SILENCE`."""
 
 _welcome: dict[str, None] = {}
 """Sessions whose user acknowledged the notice, the oldest first. They stay welcome when their tab is cut off for a
@@ -106,7 +109,7 @@ class BoundedUploads:
                 await _make_ready(owner, file)  # the browser sends a few at a time: the next one waits for this
             await send(message)
 
-        until = asyncio.get_running_loop().time() + LONGEST_UPLOAD
+        until = asyncio.get_running_loop().time() + LONGEST_SILENCE + int(length) / LEAST_RATE
 
         async def receive_in_time() -> Message:
             left = until - asyncio.get_running_loop().time()

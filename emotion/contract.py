@@ -92,7 +92,9 @@ EMPTY_BODY = ErrorKind(400, "empty_body", "nothing was sent")
 INVALID_IMAGE = ErrorKind(400, "invalid_image", f"damaged, or a side below {MIN_SIDE} pixels")
 INVALID_PARAMETER = ErrorKind(400, "invalid_parameter", f"`detail` is none of {', '.join(DETAILS)}")
 TRUNCATED_IMAGE = ErrorKind(400, "truncated_image", "the end of the file is missing")
-UNREADABLE_FORM = ErrorKind(400, "unreadable_form", "the form could not be read; send the photo as the body")
+UNREADABLE_FORM = ErrorKind(
+    400, "unreadable_form", "the form could not be read, or holds several photos; send one as the body"
+)
 NOT_FOUND = ErrorKind(404, "not_found", "another path or method")
 UPLOAD_TIMEOUT = ErrorKind(408, "upload_timeout", f"the photo took longer than {UPLOAD_SECONDS} s to arrive")
 IMAGE_TOO_LARGE = ErrorKind(

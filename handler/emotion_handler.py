@@ -235,7 +235,7 @@ def _image_bytes(row: Row, boundary: str) -> bytes | bytearray | ImageError:
 
 
 def _image_in_json(body: Any) -> bytes | ImageError:
-    """Taken apart already, where TorchServe knew that it is JSON."""
+    """`body` is a dict where TorchServe knew that it is JSON and took it apart."""
     if isinstance(body, (bytes, bytearray)) and sum(map(body.count, b"[{,")) > MOST_JSON_MARKS:
         return InvalidImage(f"the JSON body holds too much beside the photo; expected {JSON_FORM}")
     read = JsonRequest.model_validate_json if isinstance(body, (bytes, bytearray)) else JsonRequest.model_validate

@@ -20,17 +20,17 @@ MAX_HEADERS = 4096
 
 
 def photo_of(form: bytes | bytearray, boundary: str) -> bytes | bytearray | ImageError:
-    """What the part `data` holds; or why there is none: `EmptyBody`, or `UnreadableForm` where the form is broken.
-
-    What is broken after the photo is not asked about; a second photo is, because no answer would speak of it.
+    """What the part `data` holds; or an error: `EmptyBody` if there is none, `UnreadableForm` if the form is broken, or
+    if it holds a second photo, because no answer would speak of that. What is broken after the photo does not matter.
     """
     photo = None
     try:
         for name, where in _parts(form, b"--" + boundary.encode("ascii")):
-            if name == FIELD and photo is not None:
+            if name != FIELD:
+                continue
+            if photo and where.start < where.stop:
                 return UnreadableForm(f"the form has more than one field '{FIELD}'; send each photo in its own request")
-            if name == FIELD:
-                photo = form[where]
+            photo = photo or form[where]
     except UnreadableForm as error:
         return error if photo is None else photo
     if photo is None:

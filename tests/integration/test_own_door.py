@@ -83,8 +83,11 @@ def test_once_it_says_healthy_it_takes_photos(monkeypatch: pytest.MonkeyPatch) -
             assert requests.post(addresses.predictions, data=b"x", timeout=TIMEOUT).status_code == 200
 
 
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 @pytest.mark.parametrize("path", ["/ping", "/predictions/emotion/2.3.0/../../../ping", "//ping", "/x/%2e%2e/ping?y"])
-def test_whoever_asks_for_health_asks_for_nothing_else(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+def test_whoever_asks_for_health_asks_for_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, path: str, chunked: bool
+) -> None:
     """Caddy takes a path without its `..`, TorchServe with them: photos came by it without the token."""
     monkeypatch.setenv("DOOR_LEAVING", "0.5s")
     addresses, came = free_addresses(), list[tuple[str, str, dict[str, str]]]()
@@ -111,7 +114,8 @@ def test_whoever_asks_for_health_asks_for_nothing_else(monkeypatch: pytest.Monke
         eventually(lambda: status(f"{addresses.url}/ping") == 200, 20, every=0.05)
         came.clear()
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", addresses.door, timeout=TIMEOUT)) as asking:
-            asking.request("GET", path, body=photo_bytes("smiling"), headers={"Content-Type": "multipart/form-data"})
+            body = iter([photo_bytes("smiling")]) if chunked else photo_bytes("smiling")
+            asking.request("GET", path, body, {"Content-Type": "multipart/form-data"}, encode_chunked=chunked)
             assert asking.getresponse().status in {200, 404}
     assert [(method, where.partition("?")[0]) for method, where, _ in came] in ([], [("GET", "/ping")])
     assert all(

@@ -151,7 +151,8 @@ def test_a_name_like_a_formula_is_text_and_still_known_the_next_time(service: Se
     folder, out = tmp_path / "photos", tmp_path / "results.csv"
     folder.mkdir()
     (folder / "=1+2.png").write_bytes(encoded(Image.new("L", (20, 20))))
-    for _ in range(2):
+    for _ in range(3):
         assert batch.analyse_folder(EmotionClient(service.url), folder, out, concurrency=1) == 0
         assert [row["file"] for row in read(out)] == ["'=1+2.png"]
+        out.write_text(out.read_text(encoding="utf-8").replace("'=", "="), encoding="utf-8")  # as it once was
     assert service.requests == 1

@@ -28,6 +28,8 @@ DATA = b'Content-Disposition: form-data; name="data"; filename="a.jpg"\r\nConten
         form(DATA, b"\r\nafterwards"),
         form(b"Content-Disposition: form-data; name*=a; name*0=b\r\n\r\nx", DATA),
         form(DATA)[:-7] + b"--b without an end",
+        form(DATA, b"Content-Disposition: form-data; name=data\r\n\r\n"),
+        form(b"Content-Disposition: form-data; name=data\r\n\r\n", DATA),
         form(DATA, *[b"\r\nx"] * MAX_PARTS),
     ],
 )
