@@ -35,6 +35,17 @@ def alone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Addresses]:
         yield addresses
 
 
+@contextlib.contextmanager
+def standing_in(handler: type[http.server.BaseHTTPRequestHandler], addresses: Addresses) -> Iterator[None]:
+    """Servers in the place of TorchServe's inference and management."""
+    with contextlib.ExitStack() as stack:
+        for port in (addresses.inference, addresses.management):
+            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", port), handler))
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            stack.callback(server.shutdown)
+        yield
+
+
 def test_without_a_worker_it_says_so_at_once(alone: Addresses, http: HTTP) -> None:
     """TorchServe would not answer at all."""
     started = time.monotonic()
@@ -68,12 +79,7 @@ def test_once_it_says_healthy_it_takes_photos(monkeypatch: pytest.MonkeyPatch) -
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    with contextlib.ExitStack() as stack:
-        for port in (addresses.inference, addresses.management):
-            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", port), Behind))
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            stack.callback(server.shutdown)
-        stack.enter_context(door(addresses))
+    with standing_in(Behind, addresses), door(addresses):
         for _ in range(5):
             ready.clear()
             eventually(lambda: requests.post(addresses.predictions, data=b"x", timeout=TIMEOUT).status_code == 503, 20)
@@ -105,12 +111,7 @@ def test_whoever_asks_for_health_asks_for_nothing_else(
         def log_message(self, *_: object) -> None:
             """Nothing."""
 
-    with contextlib.ExitStack() as stack:
-        for port in (addresses.inference, addresses.management):
-            server = stack.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", port), Behind))
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            stack.callback(server.shutdown)
-        stack.enter_context(door(addresses, token="a-token-of-someone-else"))  # noqa: S106, of this test
+    with standing_in(Behind, addresses), door(addresses, token="a-token-of-someone-else"):  # noqa: S106, of this test
         eventually(lambda: status(f"{addresses.url}/ping") == 200, 20, every=0.05)
         came.clear()
         with contextlib.closing(http.client.HTTPConnection("127.0.0.1", addresses.door, timeout=TIMEOUT)) as asking:
@@ -226,12 +227,7 @@ def test_the_log_says_what_went_wrong_behind_the_door_and_nothing_of_who_asked_o
     addresses, who = free_addresses(), "127.0.0.77"
     chunked = HEAD + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n"
     bodies = (HEAD + b"Content-Length: 3\r\n\r\nend", chunked + b"0\r\n" + MARK + b"\r\n\r\n", chunked)
-    with contextlib.ExitStack() as open_:
-        for port in (addresses.inference, addresses.management):
-            upstream = open_.enter_context(http.server.ThreadingHTTPServer(("127.0.0.1", port), Upstream))
-            threading.Thread(target=upstream.serve_forever).start()
-            open_.callback(upstream.shutdown)
-        open_.enter_context(door(addresses))
+    with standing_in(Upstream, addresses), door(addresses):
         eventually(lambda: status(f"{addresses.url}/ping", 3) == 200, 20, every=0.05)
         for sent in (*bodies, HEAD + b"Content-Length: 3\r\n\r\nany"):
             place = ("127.0.0.1", addresses.door)
