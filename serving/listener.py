@@ -1,9 +1,9 @@
 """The socket that the door listens on, and how it stops listening without losing anyone who has just connected.
 
 A listening socket that closes cuts off whoever the kernel has connected and the server has not accepted yet: under
-clients that never stop sending, one stop in twenty lost a request. So, a moment before the door closes it, the kernel is
-told to take no new connection, while the door goes on accepting those that are there. Only Linux can be told so, from
-5.7 on without any right; elsewhere the door has a socket of its own, and closes it at once.
+clients that never stop sending, one stop in twenty lost a request. So, a moment before the door closes it, the kernel
+is told to take no new connection, while the door goes on accepting those that are there. Only Linux can be told so,
+from 5.7 on without any right; elsewhere the door has a socket of its own, and closes it at once.
 """
 
 import socket
